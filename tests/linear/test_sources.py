@@ -238,6 +238,43 @@ except OSError as error:
     assert result.stdout.split() == [str(errno.EFBIG), str(tmp_path)], result.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory")
+@pytest.mark.parametrize(
+    ("place", "call"),
+    [("", "for _ in Blocks(blocks).cached(folder): pass"), ("/X.npy", "Blocks.from_npy(path, y)")],
+)
+def test_a_file_for_which_no_memory_is_left_is_a_memory_error(tmp_path, place, call):
+    """Blocks of 16 MB each, and a file of 8 GB that takes no room on the disk."""
+    result = run(f"""
+import resource
+import numpy as np
+from fastsoftmax import Blocks
+folder, path, y = {str(tmp_path)!r}, {str(tmp_path / "X.npy")!r}, np.zeros(1 << 20)
+def blocks():
+    for _ in range(6):
+        yield np.zeros((1000, 2000)), y[:1000]
+with open(path, "wb") as file:
+    header = {{"descr": "<f8", "fortran_order": False, "shape": (1 << 20, 1024)}}
+    np.lib.format.write_array_header_1_0(file, header)
+    file.truncate(file.tell() + (8 << 30))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), -1))
+try:
+    {call}
+except MemoryError as error:
+    print(error)
+""")
+    expected = f"{tmp_path}{place}: no memory was left to map a file there\n"
+    assert result.stdout == expected, result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder of Linux")
+def test_the_folder_of_copies_is_named_where_they_cannot_be_made():
+    with pytest.raises(OSError, match=r"'/proc'") as raised:
+        list(Blocks([(X, Y)]).cached("/proc"))
+    assert raised.value.filename == "/proc"
+
+
 def test_no_interrupt_is_lost_while_copies_are_deleted(tmp_path):
     """A signal is handled by the next instruction of Python, and none is run for the file."""
     seen = []

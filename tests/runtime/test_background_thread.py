@@ -104,3 +104,27 @@ def test_a_fit_of_blocks_with_hardly_any_memory_left_ends(left):
     result = run(LIMITED.replace("LEFT", str(left)))
     by_library = "cannot allocate memory for thread-local data" in result.stderr
     assert by_library or (result.returncode, result.stdout) == (0, "whole"), result.stderr
+
+
+FIRST = """
+import resource
+import numpy as np
+from fastsoftmax import Blocks, SoftmaxRegression
+
+X = np.random.default_rng(0).standard_normal((20000, 100)).astype(np.float32)
+y, model = np.arange(20000) % 10, SoftmaxRegression(max_iter=1)
+begins = range(0, 20000, 2000)
+blocks = Blocks(lambda: ((X[i : i + 2000].copy(), y[i : i + 2000]) for i in begins))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 10_240_000, -1))
+try:
+    model.fit(blocks)
+except (MemoryError, SystemError):  # which NumPy's indexing may raise
+    pass
+"""
+
+
+def test_a_first_fit_of_blocks_with_megabytes_left_does_not_end_the_process():
+    """NumPy's C++ would, where it finds no memory in a thread."""
+    result = run(FIRST)
+    assert result.returncode == 0, result.stderr

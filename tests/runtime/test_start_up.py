@@ -70,6 +70,36 @@ def test_only_the_level_and_the_precision_in_use_are_loaded():
     assert found
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory")
+@pytest.mark.parametrize("call", ["fs.softmax(z)", "fs.SoftmaxRegression().fit(z, y)"])
+def test_kernels_for_which_no_memory_is_left_are_a_memory_error(call):
+    code = f"""
+import resource
+import numpy as np
+import fastsoftmax as fs
+z, y = np.eye(5), np.arange(5)
+fs.SoftmaxRegression
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000, -1))
+try:
+    {call}
+except MemoryError as error:
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    print(error)
+    {call}
+"""
+    result = run(code)
+    assert result.stdout.startswith("no memory was left to load fastsoftmax._core."), result.stderr
+    assert result.returncode == 0, result.stderr
+
+
+def test_kernels_that_cannot_be_loaded_for_other_reasons_are_an_import_error():
+    from fastsoftmax import _core
+
+    with pytest.raises(ImportError, match="no_such_kernels"):
+        _core._on_demand("no_such_kernels")
+
+
 def test_a_fit_of_dense_x_loads_of_scikit_learn_the_base_class():
     pytest.importorskip("sklearn")
     fit = """

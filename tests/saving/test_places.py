@@ -1,5 +1,6 @@
 """Where a model is saved: in the place of a file, whole, on the disk; nowhere else."""
 
+import errno
 import os
 import socket
 import stat
@@ -12,6 +13,7 @@ from support.threads import at_once
 
 import fastsoftmax
 from fastsoftmax import load
+from fastsoftmax._saving import replacement
 
 MODEL, OTHER = fastsoftmax.fit(*SMALL), fastsoftmax.fit(*LARGE)
 
@@ -121,6 +123,26 @@ def test_the_file_is_on_the_disk_before_it_replaces_another(tmp_path, monkeypatc
     OTHER.save(path)
     assert synced[1:] == [str(tmp_path)]
     assert sizes[0] == path.stat().st_size  # nothing was left in a buffer
+
+
+@pytest.mark.parametrize("calls", [["fsync"], ["replace"], ["open", "unlink"]])
+def test_what_the_system_refuses_names_the_path_that_was_given(calls, tmp_path, monkeypatch):
+    """And not the file beside it, which is not left there."""
+    link = tmp_path / "link"
+    link.symlink_to("model")
+    MODEL.save(link)
+
+    def refused(*args, **how):
+        raise OSError(errno.EROFS, "refused", ".fastsoftmax-0", None, "model")
+
+    for name in calls:
+        module = replacement if name == "open" else os
+        monkeypatch.setattr(module, name, refused, raising=False)
+    with pytest.raises(OSError, match="refused") as caught:
+        OTHER.save(link)
+    monkeypatch.undo()
+    assert (caught.value.filename, caught.value.filename2) == (str(link), None)
+    assert sorted(os.listdir(tmp_path)) == ["link", "model"] and is_model(link, MODEL)
 
 
 def test_an_interrupt_right_after_the_replacement(tmp_path, monkeypatch):

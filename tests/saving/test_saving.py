@@ -604,6 +604,18 @@ def test_members_over_each_other(models, tmp_path):
     refused(path, "expected members beside each other")
 
 
+def test_bytes_beside_the_archive(models, tmp_path):
+    path = tmp_path / "model"
+    models[0][0].save(path)
+    whole = path.read_bytes()
+    commented = whole[:-2] + b"\1\0x"
+    for content in (whole + b"\0", whole + bytes(100), b"x" + whole, whole + whole, commented):
+        path.write_bytes(content)
+        refused(path, "expected an archive from the first byte to the last, got more bytes")
+    path.write_bytes(whole)
+    load(path)
+
+
 class Trap:
     def __reduce__(self):
         return os.mkdir, ("sprung",)

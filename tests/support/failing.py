@@ -5,17 +5,19 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from functools import partial
 
 from support.partitions import part
 
 from fastsoftmax import Partitions
+from fastsoftmax._runtime.engines.failures import text_of
 
 HERE = "support/failing.py"  # as a traceback names it
 
 
 class Misread(Exception):
-    """Which pickle cannot copy: its constructor takes more than its arguments."""
+    """Whose constructor takes more than its arguments, so that pickle alone cannot copy it."""
 
     def __init__(self, path, row):
         super().__init__(f"cannot read {path}")
@@ -48,6 +50,25 @@ class Unprintable(Exception):
         raise KeyError("no text")
 
 
+class ByName(Exception):
+    def __new__(cls, *, code):
+        return super().__new__(cls, f"code {code}")
+
+    def __init__(self, *, code):
+        self.code = code
+
+
+def endless():
+    endless()
+
+
+def recursion():
+    try:
+        endless()
+    except RecursionError as error:
+        return error
+
+
 def with_a_lock():
     return OSError("locked", threading.Lock())
 
@@ -71,7 +92,18 @@ RAISED = {
     "a lock": with_a_lock,
     "a local class": of_a_function,
     "unprintable": partial(Unprintable, "x", "y"),
+    "by name": partial(ByName, code=3),
+    "long": partial(ValueError, "z" * 20_000, 3),
+    "the end": partial(StopIteration, 3),
+    "recursion": recursion,
     "exit": partial(SystemExit, "stop"),
+}
+
+# as what they arrive, where they cannot be copied
+REPLACED = {
+    "a lock": "OSError: [Errno locked] <unlocked _thread.lock",
+    "a local class": "support.failing.of_a_function.<locals>.Local: of a function",
+    "exit": "SystemExit: stop",
 }
 
 
@@ -95,3 +127,17 @@ def with_one(loader, at=2, count=4):
     """Partitions of rows, one of which is loaded otherwise."""
     rows = [partial(part, "small", 200 * i, 200 * i + 200) for i in range(count)]
     return Partitions([*rows[:at], loader, *rows[at + 1 :]])
+
+
+def require_as_raised(error, name):
+    """What a worker raised by this name has arrived, or what is known of it."""
+    original = RAISED[name]()
+    if name in REPLACED:
+        assert type(error) is RuntimeError
+        assert str(error).startswith(f"a worker raised {REPLACED[name]}")
+    else:
+        assert text_of(error) == text_of(original)
+        assert vars(error) == vars(original) | {"__notes__": ["in partition 2"]}
+    assert error.__notes__ == ["in partition 2"]
+    told = "".join(traceback.format_exception(error))
+    assert HERE in told and "raise RAISED[name]()" in told

@@ -12,6 +12,7 @@ of v4. Their other kernels are v4's.
 """
 
 import os
+import re
 from importlib import import_module
 from typing import Any
 
@@ -30,6 +31,25 @@ def _compiled(name: str) -> Any:
             f"load ({error}); build it here, in a checkout or an unpacked source archive: "
             "pip install ."
         ) from error
+
+
+# how the loaders of glibc, musl and macOS say so
+NO_MEMORY = re.compile(
+    "failed to map|annot (allocate|map|change)|out of memory|errno=12", re.IGNORECASE
+)
+
+
+def _on_demand(name: str) -> Any:
+    """A compiled module whose loading may find no memory, which is a MemoryError.
+
+    Others of the same folder have been loaded before: there is no other reason not to map it.
+    """
+    try:
+        return import_module(f"fastsoftmax._core.{name}")
+    except ImportError as error:
+        if not NO_MEMORY.search(str(error)):
+            raise
+        raise MemoryError(f"no memory was left to load fastsoftmax._core.{name}") from error
 
 
 _by_user, _before = _openmp.set_by_user(), _loaded.libraries()
@@ -112,8 +132,7 @@ class Groups:
         if self._level in ("v4_amx", "v4_amx_emulated"):
             of_units = group == "linear" and size == 4
             module = f"{self._level}_f32.{UNITS}" if of_units else f"v4_f{8 * size}.{group}_kernels"
-        compiled = import_module(f"fastsoftmax._core.{module}")
-        binding = import_module(f"fastsoftmax._core.{folder}.{group}")
+        compiled, binding = _on_demand(module), _on_demand(f"{folder}.{group}")
         loaded = binding.Kernels(compiled.capsule, size, self._caches)
         setattr(self, group, loaded)
         return loaded
@@ -133,7 +152,7 @@ def _small_newton() -> Any:
     wide, narrow = kernels(np.dtype(np.float64)), kernels(np.dtype(np.float32))
     of_wide = wide.tiled, wide.line, wide.dual, wide.cholesky
     groups = *of_wide, narrow.tiled, narrow.cholesky
-    binding = import_module("fastsoftmax._core.small.small_newton")
+    binding = _on_demand("small.small_newton")
     return binding.Kernels([group.capsule for group in groups], 8, caches)
 
 

@@ -3,12 +3,15 @@
 import mmap
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastsoftmax._runtime.mapping import of_memory
 
 ALIGNED = 64  # bytes, at a multiple of which the X of a block begins in the file
 
@@ -62,7 +65,7 @@ class Copies:
 
     def _first_reading(self) -> Iterator[tuple[Any, ...]]:
         copies = []
-        with TemporaryFile(dir=self._folder) as file:
+        with self._file() as file:
             for X, *others in self._source:
                 if not isinstance(X, np.ndarray):
                     raise TypeError(
@@ -75,14 +78,30 @@ class Copies:
                 self._write(np.ascontiguousarray(X.T if by_columns else X), file)
                 copies.append(Copy(start, X.dtype, X.shape, "F" if by_columns else "C", others))
                 yield (X, *others)
-            file.write(b"0")  # no empty file can be mapped
-            file.flush()
-            self._kept = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), copies
+            self._write(np.zeros(1, np.uint8), file)  # no empty file can be mapped
+            with of_memory(self._folder):
+                self._kept = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), copies
+
+    @contextmanager
+    def _file(self) -> Iterator[IO[bytes]]:
+        with self._named():
+            file = TemporaryFile(dir=self._folder)  # noqa: SIM115, it is closed below
+        try:
+            yield file
+        finally:
+            with self._named():  # what could not be written is tried again
+                file.close()
 
     def _write(self, X: NDArray[Any], file: IO[bytes]) -> None:
-        try:
+        with self._named():
             file.write(X.reshape(-1).view(np.uint8))
             file.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """What the system refuses there is an error that names the folder."""
+        try:
+            yield
         except OSError as error:
             error.filename = str(self._folder)
             raise

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax._runtime.buffers import Buffers
+from fastsoftmax._runtime.mapping import of_memory
 from fastsoftmax._runtime.optional import needed
 from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
@@ -138,7 +139,7 @@ def mapped_file(path: Any) -> NDArray:
     """A file of NumPy's format."""
     expected = f"{path}: expected an array in NumPy's format (.npy)"
     try:
-        with np.errstate(over="ignore"):  # which shows in the size
+        with of_memory(path), np.errstate(over="ignore"):  # which shows in the size
             mapped = np.load(path, mmap_mode="r")
     except NOT_NPY as error:
         raise ValueError(f"{expected}: {error}") from error

@@ -30,6 +30,7 @@ HEADER = re.compile(
     rb"\{'descr': '([<>|][biufUS]\d{1,9})', 'fortran_order': (False|True), "
     rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n"
 )
+END = b"PK\5\6" + bytes(18)  # of an archive that nothing follows: a signature, sizes, no comment
 PIECE = 1 << 20  # bytes that are read at a time: a size that a file claims allocates nothing
 # what zipfile makes of bytes that are not those of an archive that it knows
 DAMAGE = (BadZipFile, EOFError, IndexError, KeyError, OverflowError, RuntimeError, struct.error)
@@ -60,6 +61,11 @@ class Archive:
         size = os.fstat(file.fileno()).st_size
         self._zip = ZipFile(file)
         members = self._zip.infolist()
+        file.seek(-len(END), os.SEEK_END)
+        end = file.read()
+        whole = end.startswith(END[:4]) and end.endswith(END[-2:])
+        if not whole or min((member.header_offset for member in members), default=0):
+            raise ValueError("expected an archive from the first byte to the last, got more bytes")
         for member in members:
             if member.compress_type != ZIP_STORED or member.file_size != member.compress_size:
                 raise ValueError(f"expected stored members, got {member.filename!r} compressed")

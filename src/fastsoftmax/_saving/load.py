@@ -39,8 +39,9 @@ def load(path: AnyPath) -> Any:
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, or does not hold such a model, or one in a version of the format that
-        this version of the package does not know, naming the file and what was expected of it.
+        If its contents are damaged, or it does not hold such a model, or one in a version of the
+        format that this version of the package does not know, naming the file and what was expected
+        of it.
 
     Examples
     --------

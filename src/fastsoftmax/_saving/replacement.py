@@ -19,31 +19,26 @@ def in_place_of(path: Path) -> Iterator[BinaryIO]:
     It has the mode of the file that was there, and its owner and group where the system permits. Of
     a symbolic link the target is replaced. Nothing but a file is.
     """
-    path = Path(os.path.realpath(path))
-    check.folder_of(path)
-    before = check.file_or_nothing(path)
-    scratch = path.with_name(f".fastsoftmax-{secrets.token_hex(16)}")
+    target = Path(os.path.realpath(path))
+    check.folder_of(target)
+    before = check.file_or_nothing(target)
+    scratch = target.with_name(f".fastsoftmax-{secrets.token_hex(16)}")
     try:
-        with _new(scratch, path) as file:
+        with open(scratch, "xb") as file:
             if before is not None:
                 _take_over(scratch, before)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
+        os.replace(scratch, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # where it could not be made
+            scratch.unlink()
+        if isinstance(error, OSError) and error.errno:  # by the system: names what was asked for
+            error.filename = os.fspath(path)
+            del error.filename2
         raise
-    _sync_folder(path.parent)
-
-
-def _new(scratch: Path, path: Path) -> BinaryIO:
-    """The file; where there cannot be one, the error names the path that was asked for."""
-    try:
-        return open(scratch, "xb")
-    except OSError as error:
-        error.filename = os.fspath(path)
-        raise
+    _sync_folder(target.parent)
 
 
 def _take_over(scratch: Path, before: os.stat_result) -> None:

@@ -84,15 +84,19 @@ def arrays_of(part: object) -> list[NDArray]:
 
 
 def numbers_of(part: object) -> list[bytes]:
-    """Of each of these arrays all numbers, or some of a table and of a sparse matrix."""
+    """Of each of these arrays all numbers, or some of a table and of a sparse matrix.
+
+    Rows are taken one by one: where there is hardly any memory, NumPy may end the process if it is
+    to hash numbers in a thread (`unique`), and raises a SystemError if it is to take several rows.
+    """
     found = []
     for array in arrays_of(part):
         if array.ndim > 1:
-            rows = np.unique(np.linspace(0, max(len(array) - 1, 0), SAMPLE[0]).astype(int))
-            array = array[rows[: len(array)], ..., : SAMPLE[1]]
-        elif sparse.issparse(part):
-            array = array[:: max(1, len(array) // ENTRIES)]
-        found.append(array.tobytes())
+            rows = np.linspace(0, len(array) - 1, min(len(array), SAMPLE[0])).astype(int)
+            found += [array[row, ..., : SAMPLE[1]].tobytes() for row in rows]
+        else:
+            step = max(1, len(array) // ENTRIES) if sparse.issparse(part) else 1
+            found.append(array[::step].tobytes())
     return found
 
 

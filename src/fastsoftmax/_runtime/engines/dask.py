@@ -8,6 +8,7 @@ from fastsoftmax._runtime.engines import dask_faults as faults
 from fastsoftmax._runtime.engines import wire
 from fastsoftmax._runtime.engines.dask_lineage import Lineage
 from fastsoftmax._runtime.engines.dask_tasks import mapped, run
+from fastsoftmax._runtime.engines.failures import Failure
 from fastsoftmax._runtime.engines.protocol import Stays
 from fastsoftmax._runtime.engines.tree import added
 from fastsoftmax._runtime.engines.work import joined
@@ -66,6 +67,8 @@ class HeldByDask(Stays):
         lost = partial(self._partitions.lost, rules=self._rules)
         try:
             found = faults.lasting(once, lost, self._rules)
+        except Failure as failure:
+            failure.raise_here()
         except Exception as error:
             self._partitions.blame(error)
             raise

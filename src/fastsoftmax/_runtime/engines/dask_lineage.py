@@ -87,9 +87,9 @@ class Lineage:
         """Note the partitions that raised an error of a round, or that were not made when workers
         were lost."""
         erred = [(name, future) for name, future in self._futures() if future.status == "error"]
-        for name, future in erred:
-            if text_of(future.exception()) == text_of(error):
-                note(error, partitions([name]))
+        same = [name for name, future in erred if text_of(future.exception()) == text_of(error)]
+        for name in same or [name for name, _ in erred]:  # Dask may raise another in its place
+            note(error, partitions([name]))
         if self._unmade and not erred:
             error.add_note(
                 f"{partitions(self._unmade)}: expected to be made, got workers that were lost "

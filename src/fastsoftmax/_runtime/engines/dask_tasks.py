@@ -6,6 +6,7 @@ from typing import Any
 
 from fastsoftmax._runtime.engines import wire
 from fastsoftmax._runtime.engines.dask_workers import workers_of
+from fastsoftmax._runtime.engines.failures import Failure
 from fastsoftmax._runtime.engines.tree import renumbered, shares
 from fastsoftmax._runtime.engines.work import made_of
 
@@ -19,7 +20,7 @@ def placed(client: Any, load: Callable[..., Any], sources: Sequence[Any]) -> Gro
     workers, groups = workers_of(client), {}
     for worker, part in zip(workers, shares(len(sources), len(workers)), strict=False):
         # what a source is made of is to be made by the same worker
-        calls = [dask.delayed(load, pure=False)(*sources[i]) for i in part]
+        calls = [dask.delayed(attempted, pure=False)(load, *sources[i]) for i in part]
         futures = client.compute(calls, workers=[worker], allow_other_workers=True)
         groups[worker] = dict(zip(part, futures, strict=True))
     return groups
@@ -55,4 +56,16 @@ def made_here(held: dict[int, Any], call: bytes, *args: Any, **more: Any) -> Any
     """What is made of partitions, with this worker's threads."""
     from distributed import get_worker
 
-    return made_of(held, call, get_worker().state.nthreads, *args, **more)
+    return attempted(partial(made_of, held, call, get_worker().state.nthreads, *args, **more))
+
+
+def attempted(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function returns. What it raises is a Failure: Dask sends texts of 10 000 characters
+    at most, and of some exceptions another in their place."""
+    import cloudpickle
+
+    try:
+        return function(*args)
+    except BaseException as error:
+        failure = Failure.of(error, cloudpickle)
+    raise failure  # here, without the exception as its context, which may not be sent

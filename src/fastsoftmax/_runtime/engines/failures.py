@@ -1,14 +1,18 @@
 """What workers raise, and that they have ended, as it is said in the process that asked them.
 
-An exception is sent with its traceback as text. One that cannot be copied by pickling, and one that
-is no `Exception`, which would end this process, become a RuntimeError that says what they were.
+An exception is sent with its traceback as text. One whose copy is not of its type and message, and
+one that is no `Exception`, which would end this process, become a RuntimeError that says what they
+were.
 """
 
 import pickle
 import signal
 import traceback
 from collections.abc import Mapping, Sequence
+from types import MethodDescriptorType
 from typing import Any, NoReturn
+
+LONGEST = 1000  # characters that logs, and Dask, have of a failure
 
 
 class WorkerTraceback(Exception):
@@ -20,13 +24,43 @@ def text_of(error: BaseException) -> str:
     return traceback.format_exception_only(error)[0].strip()
 
 
+def taken_apart(error: Exception) -> tuple[Any, ...]:
+    """A function and its arguments that make an exception, and its attributes.
+
+    Where its class does not say which, that is `without_constructor` of its arguments. `copyreg` is
+    not asked: of some exceptions tblib, which Dask enters there, leaves the message out.
+    """
+    function, args, *attributes = error.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    if isinstance(type(error).__reduce__, MethodDescriptorType):  # inherited from Python's own
+        return without_constructor, (type(error), args), *attributes
+    return function, args, *attributes
+
+
+def without_constructor(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
+    """An exception of such arguments, which its constructor may change, or have made of others."""
+    base = next(each for each in kind.__mro__ if each.__module__ == "builtins")
+    error = base.__new__(kind, *args)
+    base.__init__(error, *args)
+    return error
+
+
+def put_together(
+    function: Any, args: tuple[Any, ...], attributes: Any = None, *_: Any
+) -> Exception:
+    """An exception that was taken apart."""
+    error = function(*args)
+    if attributes:
+        error.__setstate__(attributes)
+    return error
+
+
 class Failure(Exception):
     """An exception, as it is sent: in parts, each of which arrives.
 
     Parameters
     ----------
     sent : bytes
-        The exception and its arguments, which some constructors would change, or None.
+        The exception, taken apart, or None.
     text : str
         Its type and its message.
     notes : list of str
@@ -38,22 +72,30 @@ class Failure(Exception):
         super().__init__(sent, text, notes, where)
         self.sent, self.text, self.notes, self.where = sent, text, notes, where
 
+    def __str__(self) -> str:
+        return self.text[:LONGEST]
+
+    def __repr__(self) -> str:
+        return f"Failure({str(self)!r})"
+
     @classmethod
     def of(cls, error: BaseException, pickler: Any = pickle) -> "Failure":
         """That of an exception, on the worker."""
         try:
-            sent = pickler.dumps((error, error.args) if isinstance(error, Exception) else None)
+            sent = pickler.dumps(taken_apart(error) if isinstance(error, Exception) else None)
         except Exception:
             sent = pickler.dumps(None)
         notes = [*map(str, getattr(error, "__notes__", ()))]
         return cls(sent, text_of(error), notes, "".join(traceback.format_exception(error)))
 
-    def raise_here(self, pickler: Any = pickle) -> NoReturn:
+    def raise_here(self) -> NoReturn:
         """Raise the exception, or what takes its place."""
         try:
-            error, args = pickler.loads(self.sent)
-            error.args = args
-        except Exception:  # whatever a constructor raises
+            error = put_together(*pickle.loads(self.sent))
+            is_copy = text_of(error) == self.text
+        except Exception:  # whatever a class does
+            is_copy = False
+        if not is_copy:
             error = RuntimeError(
                 f"a worker raised {self.text}\nThis error takes its place: pickle cannot copy it, "
                 "or it would end this process"

@@ -82,7 +82,7 @@ class Ray:
         try:
             return ray.get(references)
         except Failure as error:
-            error.cause.raise_here(ray.cloudpickle)
+            error.cause.raise_here()
         except ray.exceptions.RayActorError as error:
             ids = [actor._actor_id.hex() for actor in self._actors]
             ended = [i for i, each in enumerate(ids) if each == error.actor_id]
