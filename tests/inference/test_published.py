@@ -1,4 +1,4 @@
-"""Against tables of Stata 11 that statsmodels' tests hold, and a Newton's method of 40 digits.
+"""Against tables of Stata 11 that statsmodels' tests hold, and Newton's method with 40 digits.
 
 Stata stops its iterations at seven or so digits, and takes derivatives numerically: where our
 numbers are those of the exact maximum, its last printed digits need not be.
@@ -47,6 +47,24 @@ def anes():
     data = datasets.anes96.load_pandas()
     X, y = data.exog, data.endog.astype(int)
     return inference.results(SoftmaxRegression(C=np.inf).fit(X, y), X, y), X, y
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("scale", "distance", "rtol"),
+    [(1.0, 1.0, 1e-13), ([1e5, 1e-3, 1.0], 1.0, 1e-13), (1.0, 1e-5, 1e-9)],
+)
+def test_digits_of_coefficients(scale, distance, rtol, dtype, tol):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 3))
+    X[:, 1] = X[:, 0] + distance * X[:, 1]
+    y = (X @ rng.normal(size=(3, 3)) + rng.gumbel(size=(200, 3))).argmax(axis=1)
+    X = (X * scale).astype(dtype)
+    model = SoftmaxRegression(C=np.inf, reference_class=0, tol=tol).fit(X, y)
+    found = np.column_stack([model.intercept_, model.coef_])[1:]
+    exact, _ = oracle.exact_maximum(found, np.column_stack([np.ones(200), X.astype(float)]), y)
+    np.testing.assert_allclose(found, exact, rtol=rtol)
 
 
 @pytest.mark.parametrize("name", ["spector", "anes"])

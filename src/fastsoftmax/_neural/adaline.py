@@ -35,8 +35,8 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     max_iter : int, default=50
         Number of epochs, all of which are run unless a callback ends the fit.
     batch_size : int, "auto" or "full", default=1
-        Number of rows whose gradients a step averages. "auto": min(200, N); "full": all rows. More
-        rows than there are mean all, with a warning.
+        Number of rows whose gradients a step averages. "auto": min(200, N); "full": all rows. A
+        number above N means all rows, with a warning.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order; False: in the order of X.
     random_state : int, Generator, RandomState or None, default=None

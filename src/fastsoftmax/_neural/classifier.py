@@ -78,13 +78,13 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         loss of the batch. Intercepts are not penalised. "adamw" shrinks the coefficients by rate *
         alpha per step instead.
     batch_size : int, "auto" or "full", default="auto"
-        Number of rows of a step. "auto": min(200, N); "full": all rows. More rows than there are
-        mean all, with a warning as in scikit-learn.
+        Number of rows of a step. "auto": min(200, N); "full": all rows. A number
+        above N means all rows, with a warning as in scikit-learn.
     learning_rate : str, default="constant"
-        The schedule of the rate, with any solver but "lbfgs". "constant". "invscaling":
-        learning_rate_init / (rows seen + 1)**power_t. "adaptive": divided by 5 where training would
-        otherwise stop, down to 1e-6. "step": multiplied by step_factor every step_size epochs.
-        "cosine": falling to 0 at max_iter.
+        The schedule of the rate, with any solver but "lbfgs". "constant": always
+        learning_rate_init. "invscaling": learning_rate_init / (rows seen + 1)**power_t.
+        "adaptive": divided by 5 where training would otherwise stop, down to 1e-6. "step":
+        multiplied by step_factor every step_size epochs. "cosine": falling to 0 at max_iter.
     learning_rate_init : float, default=0.001
         The initial rate, > 0.
     power_t : float, default=0.5
@@ -98,9 +98,10 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     random_state : int, Generator, RandomState or None, default=None
         Seed of initial coefficients, shuffling and the rows held out.
     tol : float, default=1e-4
-        Training stops when, for more than ``n_iter_no_change`` epochs in a row, the loss has not
-        fallen by tol below its minimum so far, in earlier fits, too, with ``warm_start``, or, with
-        ``early_stopping``, the validation score has not risen by tol above its maximum in this fit.
+        Training stops when the loss has not fallen by tol below its minimum so far for more than
+        ``n_iter_no_change`` epochs in a row; with ``warm_start`` this minimum includes earlier
+        fits. With ``early_stopping`` it stops when the validation score has not risen by tol above
+        its maximum in this fit for as many epochs.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
         installed, otherwise at most one line per second.
@@ -321,8 +322,8 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         Raises
         ------
         NotFittedError, ValueError
-            Before ``fit``; if X has another number of features, or if it is not finite or its
-            outputs are not.
+            If the estimator is not fitted, if X has another number of features, or if X or its
+            outputs are not finite.
         """
         return joined([self._most_probable(z) for z in self._outputs_in_parts(X)])
 
@@ -435,7 +436,8 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         sample_weight : array-like of shape (N,), optional
         top_k : int, default=1
             How many of the largest outputs of a row count as its prediction: those of
-            `predict_topk`. More than 1 only where rows have one label each.
+            `predict_topk`. A number above 1 requires rows
+            with one label each.
 
         Returns
         -------

@@ -19,7 +19,7 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 class Pass(NamedTuple):
-    """What an epoch leaves behind besides its weights."""
+    """The result of an epoch, apart from the weights."""
 
     loss: float  # mean of the steps that were done, by their rows, penalty included
     hits: float  # weight of the rows that were measured as right
@@ -30,7 +30,7 @@ class Pass(NamedTuple):
 
 
 class Network:
-    """Dense layers of some sizes, trained in place; one thread of Python at a time.
+    """Dense layers that are trained in place, by one Python thread at a time.
 
     Estimators are built on it. It checks shapes, and ranges of labels and row numbers.
 
@@ -39,19 +39,19 @@ class Network:
     sizes : sequence of int
         Features, units of each hidden layer, outputs.
     activations : sequence of str
-        Of the hidden layers: "identity", "logistic", "tanh", "relu" or "leaky_relu".
+        Those of the hidden layers: "identity", "logistic", "tanh", "relu" or "leaky_relu".
     loss : str
         "cross_entropy" (of the softmax of the outputs z), "binary_cross_entropy" (of the logistic
         function of each), "mse" (half the squared errors) or "mae". That of a row is a sum over its
-        outputs, so that with the loss's own activation ∂loss/∂z is a - y, but for "mae".
+        outputs, so that with the loss's own activation ∂loss/∂z is a - y, except for "mae".
     dtype : dtype
-        float32 or float64, in which all is computed.
+        Precision of all computations: float32 or float64.
     negative_slope : float
-        Of "leaky_relu".
+        Slope of "leaky_relu" below 0.
     feature_scale : float
-        Factor of X as it is read.
+        Factor by which X is multiplied as it is read.
     n_threads : int
-        At most. The results do not depend on it.
+        Maximum number of threads. The results do not depend on it.
     """
 
     #: units of a layer for which two threads are no faster than one
@@ -84,7 +84,7 @@ class Network:
         self._weights = self.block()
 
     def block(self) -> NDArray:
-        """Zeros, as many as there are weights and in their layout."""
+        """Zeros, one for each weight, laid out as the weights are."""
         size = sum(m * stride for m, stride in self._shapes)
         memory = np.zeros(size * self.dtype.itemsize + ALIGNMENT, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT
@@ -133,7 +133,7 @@ class Network:
         return bool(np.isfinite(self._weights).all())
 
     def team(self, rows: int) -> int:
-        """Threads for a step over so many rows.
+        """The number of threads for a step over this number of rows.
 
         Between its phases the threads exchange a row's inputs, which ``narrow_units`` are worth.
         """
@@ -175,7 +175,7 @@ class Network:
             label; "threshold": rows whose outputs are all on the side of the threshold on which
             the targets are of 1/2; "squares": `errors`; or "none".
         halted : callable
-            Asked now and then between two steps; if what it returns is true, the epoch ends.
+            Called between steps from time to time; if it returns a true value, the epoch ends.
         """
         check_networks.of_network(X, self.sizes, targets, sample_weight, order)
         X = check.in_whole_steps(X)

@@ -45,13 +45,13 @@ class MLPRegressor(RegressorMixin, Perceptron):
         loss of the batch. Intercepts are not penalised. "adamw" shrinks the coefficients by rate *
         alpha per step instead.
     batch_size : int, "auto" or "full", default="auto"
-        Number of rows of a step. "auto": min(200, N); "full": all rows. More rows than there are
-        mean all, with a warning as in scikit-learn.
+        Number of rows of a step. "auto": min(200, N); "full": all rows. A number
+        above N means all rows, with a warning as in scikit-learn.
     learning_rate : str, default="constant"
-        The schedule of the rate, with any solver but "lbfgs". "constant". "invscaling":
-        learning_rate_init / (rows seen + 1)**power_t. "adaptive": divided by 5 where training would
-        otherwise stop, down to 1e-6. "step": multiplied by step_factor every step_size epochs.
-        "cosine": falling to 0 at max_iter.
+        The schedule of the rate, with any solver but "lbfgs". "constant": always
+        learning_rate_init. "invscaling": learning_rate_init / (rows seen + 1)**power_t.
+        "adaptive": divided by 5 where training would otherwise stop, down to 1e-6. "step":
+        multiplied by step_factor every step_size epochs. "cosine": falling to 0 at max_iter.
     learning_rate_init : float, default=0.001
         The initial rate, > 0.
     power_t : float, default=0.5
@@ -65,9 +65,10 @@ class MLPRegressor(RegressorMixin, Perceptron):
     random_state : int, Generator, RandomState or None, default=None
         Seed of initial coefficients, shuffling and the rows held out.
     tol : float, default=1e-4
-        Training stops when, for more than ``n_iter_no_change`` epochs in a row, the loss has not
-        fallen by tol below its minimum so far, in earlier fits, too, with ``warm_start``, or, with
-        ``early_stopping``, the validation score has not risen by tol above its maximum in this fit.
+        Training stops when the loss has not fallen by tol below its minimum so far for more than
+        ``n_iter_no_change`` epochs in a row; with ``warm_start`` this minimum includes earlier
+        fits. With ``early_stopping`` it stops when the validation score has not risen by tol above
+        its maximum in this fit for as many epochs.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
         installed, otherwise at most one line per second.
@@ -218,8 +219,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Raises
         ------
         NotFittedError, ValueError
-            Before ``fit``; if X has another number of features, or if it is not finite or its
-            outputs are not.
+            If the estimator is not fitted, if X has another number of features, or if X or its
+            outputs are not finite.
         """
         z = self._outputs(X)
         return z[:, 0] if z.shape[1] == 1 else z

@@ -36,19 +36,19 @@ class Trained(Protocol):
 
 
 class Rule:
-    """A rule and what it remembers of a network's past gradients.
+    """An update rule, and its state from a network's past gradients.
 
     Parameters
     ----------
     name : str
         A key of `KINDS`.
     network : Network
-        Whose weights it is for.
+        The network whose weights the rule updates.
     alpha : float
         Strength of the penalty alpha/2 ‖W‖² on the coefficients, which the sum of a batch's losses
         includes; for "adamw" a step takes rate * alpha of each coefficient instead.
     momentum, beta_1, beta_2, epsilon : float
-        As in `MLPClassifier` has them; "rmsprop" averages squares by beta_2.
+        As in `MLPClassifier`; "rmsprop" averages squares by beta_2.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Rule:
         self.change(alpha=alpha, momentum=momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def copy(self, network: Trained) -> Self:
-        """The same with a state of its own."""
+        """The same rule with a copy of the state."""
         other = copy.copy(self)
         for name in ("first", "second"):
             if (state := getattr(self, name)) is not None:
@@ -82,7 +82,7 @@ class Rule:
     def change(
         self, *, alpha: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
     ) -> None:
-        """Go on with other numbers and the same state."""
+        """Replace the numbers of the rule and keep its state."""
         mean = momentum if self._kind.mean == "momentum" else beta_1
         self.numbers = mean, beta_2, epsilon, alpha
         self.penalty = 0.0 if self._kind.decoupled else alpha

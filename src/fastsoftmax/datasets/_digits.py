@@ -27,8 +27,8 @@ def load_digits() -> Digits:
     """Load 1797 handwritten digits of 8 by 8 pixels, embedded in the package.
 
     They are the test file of the UCI data set [1]_, with the same rows as
-    ``sklearn.datasets.load_digits``, in the same order. Each pixel counts the ink in a block of 4
-    by 4 of a 32 by 32 bitmap.
+    ``sklearn.datasets.load_digits``, in the same order. Each pixel is the number of set bits in
+    a 4 by 4 block of a 32 by 32 bitmap.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def load_digits() -> Digits:
           image, its pixels row by row.
         - ``y``: int64 array of shape (1797,), the digit 0..9.
 
-        The arrays are fresh at each call.
+        Each call returns new arrays.
 
     References
     ----------

@@ -25,18 +25,18 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Parameters
     ----------
     path : str or path-like
-        The file, plain or gzipped; its first bytes tell which, its name does not matter.
+        The file, plain or gzipped, as its first bytes tell; its name does not matter.
 
     Returns
     -------
     ndarray
-        Fresh, writable and C-contiguous, of the shape and type in the file's header, in
-        native byte order: uint8, int8, int16, int32, float32 or float64, any values.
+        A new, writable, C-contiguous array with the shape and type in the file's header, in
+        native byte order: uint8, int8, int16, int32, float32 or float64.
 
     Raises
     ------
     ValueError
-        If the header is cut short or damaged, the data are fewer or more than it says, or
+        If the header is cut short or damaged, there are fewer or more data than it says, or
         the gzip stream is damaged.
     FileNotFoundError
         If there is no such file.

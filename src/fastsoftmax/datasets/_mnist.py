@@ -41,8 +41,8 @@ def load_mnist(folder: str | os.PathLike[str]) -> MNIST:
     ----------
     folder : str or path-like
         Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
-        ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``. Each may end in ``.gz``,
-        and be written with a dot, as in ``train-images.idx3-ubyte``.
+        ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``. Each name may end in
+        ``.gz``, and may be written with a dot, as in ``train-images.idx3-ubyte``.
 
     Returns
     -------

@@ -29,21 +29,24 @@ def register() -> None:
     ``skl2onnx.to_onnx``. `Adaline`, which has no ``to_sklearn``, is not converted, nor is what
     ``to_sklearn`` refuses, such as a `LogisticRegression` of several labels per row. A graph of an
     `MLPClassifier` of several labels per row needs float32 input: onnxruntime lacks an operator for
-    the other one.
+    float64.
 
     Raises
     ------
     ImportError
-        Without skl2onnx or scikit-learn.
+        If skl2onnx or scikit-learn is not installed.
 
     Examples
     --------
+    >>> import numpy as np
     >>> import fastsoftmax
     >>> import fastsoftmax.onnx
-    >>> X, y = fastsoftmax.datasets.load_digits()
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
     >>> model = fastsoftmax.fit(X, y, C=0.01)
+    >>> from skl2onnx import to_onnx  # doctest: +SKIP
     >>> fastsoftmax.onnx.register()  # doctest: +SKIP
-    >>> graph = skl2onnx.to_onnx(model, X[:1])  # doctest: +SKIP
+    >>> graph = to_onnx(model, X[:1].astype(np.float32))  # doctest: +SKIP
     """
     from skl2onnx import update_registered_converter
     from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes

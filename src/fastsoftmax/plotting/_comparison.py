@@ -13,7 +13,7 @@ from fastsoftmax.plotting import _curves, _style
 
 @dataclass(eq=False, repr=False)
 class ComparisonDisplay:
-    """One metric along several fits, of linear models and networks alike.
+    """A metric over the course of several fits, of linear models and networks alike.
 
     Usually made by `from_estimators` or `from_histories`.
 
@@ -38,7 +38,7 @@ class ComparisonDisplay:
 
     See Also
     --------
-    HistoryDisplay : One fit, by training and validation rows.
+    HistoryDisplay : One fit, with its training and validation rows.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class ComparisonDisplay:
         ----------
         estimators : mapping of str to estimators of fastsoftmax, fitted
         ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
+            Where to draw; by default on a new figure.
         line : dict, optional
             Properties of all lines, as matplotlib's ``plot`` takes them.
         **how
@@ -86,11 +86,11 @@ class ComparisonDisplay:
         Raises
         ------
         NotFittedError
-            For an estimator before its ``fit``.
+            If an estimator is not fitted.
         ValueError, TypeError
-            For what cannot be drawn, naming the argument.
+            If an argument cannot be drawn; the message names it.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         estimators = check.several(estimators, "estimators")
         histories = {name: check.history_of(each) for name, each in estimators.items()}
@@ -122,7 +122,7 @@ class ComparisonDisplay:
         return cls(histories, **how).plot(ax, line=line)
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure.
+        """Draw on the given axes or on a new figure.
 
         Parameters
         ----------

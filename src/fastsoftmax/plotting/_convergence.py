@@ -26,7 +26,7 @@ class ConvergenceDisplay(Display):
         ``history_`` of any estimator of fastsoftmax that has a loss.
     y : str, default="gap"
         "gap": (F - F*) / |F*|, F being the objective, or the mean loss of an epoch of a network;
-        "grad_norm": max |∇F|, which only batch solvers know.
+        "grad_norm": max |∇F|, which only batch solvers record.
     x : str, default="passes"
         "passes" over the rows, of which an epoch is one, "seconds" or "iterations".
     optimum : float, optional
@@ -64,7 +64,7 @@ class ConvergenceDisplay(Display):
     name: str | None = None
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure.
+        """Draw on the given axes or on a new figure.
 
         Parameters
         ----------

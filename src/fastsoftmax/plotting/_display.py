@@ -26,7 +26,7 @@ class Display(ABC):
         ----------
         estimator : estimator of fastsoftmax, fitted
         ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
+            Where to draw; by default on a new figure.
         line : dict, optional
             Properties of all lines, as matplotlib's ``plot`` takes them.
         **how
@@ -40,11 +40,11 @@ class Display(ABC):
         Raises
         ------
         NotFittedError
-            Before ``fit``.
+            If the estimator is not fitted.
         ValueError, TypeError
-            For what cannot be drawn, naming the argument.
+            If an argument cannot be drawn; the message names it.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         return cls.from_history(check.history_of(estimator), ax=ax, line=line, **how)
 
@@ -75,4 +75,4 @@ class Display(ABC):
 
     @abstractmethod
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure."""
+        """Draw on the given axes or on a new figure."""

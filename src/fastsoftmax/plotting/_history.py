@@ -12,7 +12,7 @@ from fastsoftmax.plotting._display import Display
 
 @dataclass(eq=False, repr=False)
 class HistoryDisplay(Display):
-    """A metric along one fit, of the training rows and, where there are any, of validation rows.
+    """A metric over the course of a fit, for training rows and, if there are any, validation rows.
 
     Usually made by `from_estimator` or `from_history`; several can be drawn on the same axes.
 
@@ -28,7 +28,7 @@ class HistoryDisplay(Display):
     name : str, optional
         Name of the fit, for the legend.
     subset_names : tuple of str, default=("training", "validation")
-        What the legend calls the rows.
+        Names of the training and validation rows in the legend.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class HistoryDisplay(Display):
     subset_names: tuple[str, str] = _curves.SUBSETS
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure.
+        """Draw on the given axes or on a new figure.
 
         Parameters
         ----------

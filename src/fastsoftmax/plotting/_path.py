@@ -16,7 +16,7 @@ MOST_NAMES = 8  # in a legend
 
 @dataclass(eq=False, repr=False)
 class PathDisplay:
-    """Weights along a path over C, a line for each feature that has one.
+    """Weights along a path over C, with a line for each feature that enters the path.
 
     Usually made by `from_path`.
 
@@ -70,7 +70,7 @@ class PathDisplay:
         ----------
         path : SoftmaxPath
         ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
+            Where to draw; by default on a new figure.
         **how
             ``label``, ``names`` and ``C``, as in the class.
 
@@ -81,15 +81,15 @@ class PathDisplay:
         Raises
         ------
         ValueError, TypeError
-            For what cannot be drawn, naming the argument.
+            If an argument cannot be drawn; the message names it.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         check.keywords(how, cls)
         return cls(path, **how).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure.
+        """Draw on the given axes or on a new figure.
 
         Parameters
         ----------

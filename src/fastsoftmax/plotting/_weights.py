@@ -29,7 +29,7 @@ class WeightsDisplay:
     weights : array-like of shape (units, features)
         A row for each unit, or class.
     image_shape : "auto", None or (int, int), default="auto"
-        Height and width of the image as which each unit is drawn. "auto" selects a square if the
+        Height and width of the image that shows each unit. "auto" selects a square if the
         number of features is a square number. None: units are the rows of a heat map.
     names : iterable of str, optional
         Names of the units; by default their numbers.
@@ -74,10 +74,10 @@ class WeightsDisplay:
         layer : int, default=0
             The layer of a network: 0 is the first, whose inputs are the features, and -1 the last.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
+            Where to draw; by default on a new figure.
         **how
-            ``image_shape``, ``names`` and ``halfrange``, as in the class. Names are by default the
-            classes in the last layer of a classifier.
+            ``image_shape``, ``names`` and ``halfrange``, as in the class. By default, the units of
+            the last layer of a classifier have the names of their classes.
 
         Returns
         -------
@@ -86,11 +86,11 @@ class WeightsDisplay:
         Raises
         ------
         NotFittedError
-            Before ``fit``.
+            If the estimator is not fitted.
         ValueError, TypeError
-            For what cannot be drawn, naming the argument.
+            If an argument cannot be drawn; the message names it.
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         """
         weights, classes = _weights_of(estimator, layer)
         if classes is not None:
@@ -106,7 +106,7 @@ class WeightsDisplay:
         ----------
         weights : array-like of shape (units, features)
         ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
+            Where to draw; by default on a new figure.
         **how
             ``image_shape``, ``names`` and ``halfrange``, as in the class.
 
@@ -123,7 +123,7 @@ class WeightsDisplay:
         return cls(weights, **how).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure.
+        """Draw on the given axes or on a new figure.
 
         Parameters
         ----------

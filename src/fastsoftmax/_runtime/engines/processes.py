@@ -20,7 +20,7 @@ SPAWNED = multiprocessing.get_context("spawn")
 
 
 class Processes:
-    """Worker processes on this machine, for fits of `Partitions` within its context.
+    """Context in which worker processes on this machine run fits of `Partitions`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Processes:
     Raises
     ------
     ValueError
-        If one of these is no such number.
+        If ``n`` or ``n_threads`` is not an integer >= 1.
 
     Examples
     --------

@@ -13,15 +13,23 @@ from fastsoftmax._runtime.engines.work import joined
 
 
 class Ray:
-    """Workers in the cluster that ``ray.init`` has joined, for fits of `Partitions` within its
-    context.
+    """Context in which workers of a Ray cluster run fits of `Partitions`.
+
+    The cluster is the one that ``ray.init`` has joined.
 
     Parameters
     ----------
     n : int
         Number of workers, >= 1. They are actors, which end with the context.
     n_threads : int, default=1
-        Threads of each worker, which reserves as many processors of the cluster.
+        Threads of each worker, >= 1. A worker reserves as many processors of the cluster.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` or ``n_threads`` is not an integer >= 1.
+    RuntimeError
+        On entering the context, if the cluster has too few processors.
     """
 
     __module__ = "fastsoftmax.engines"
