@@ -30,7 +30,7 @@ EXACT = 130  # parameters up to which that is done in long double
 FEW = 3e7  # multiply-adds of a Hessian in long double, at most
 ENOUGH = 1e-11  # of F, to which the optimum is found where it is not factorised
 SLIGHT = 1e-22  # a ridge whose weak duality is lost in rounding, on columns of unit size
-ROUNDING = {Real: 1e-15, np.float64: 1e-12}  # of sums over rows of v's terms: 0 up to rounding
+ROUNDING = {Real: 4e-15, np.float64: 1e-12}  # of sums over rows of v's terms: 0 up to rounding
 
 
 class Optimum(NamedTuple):
@@ -302,7 +302,7 @@ class Reduced:
         for them a = y, and KL(y ‖ p) ≤ Σ (y - p)²/p. Where separable rows need no more of their
         loss to be lowered, the step of Newton's method goes on for ever otherwise.
         """
-        settled = abs(point.excess).max(axis=1) < ROUNDING[point.p.dtype.type] / 100
+        settled = abs(point.excess).max(axis=1) < ROUNDING[point.p.dtype.type] / 400
         bounds = [self.bound(point, d, rows) for rows in (np.zeros_like(settled), settled)]
         return np.nanmin([*bounds, np.inf])
 
@@ -362,23 +362,28 @@ def solve(problem, theta=None):
         raise ValueError(f"an L1 penalty of more than {DENSE} parameters")
     if size > DENSE or (problem.Q > CLASSES and not problem.lasso.any()):
         return by_products(problem, theta)
-    theta = np.zeros(problem.active.shape, Real)
+    theta, lower = np.zeros(problem.active.shape, Real), problem.floor
     small = size <= EXACT and len(problem.Z) * size**2 <= FEW
     precision = Real if small else np.float64
     if problem.lasso.any():
         problem = problem.without_slight()
+        smooth = copy(problem)
         value = problem.at(theta).value
         for tau in value / size * Real(10.0) ** -np.arange(1, 19, 1.5):
-            problem.tau = tau
-            theta, _ = newton(problem, theta, precision, rounds=30, goal=0.1 * float(tau))
-        theta, step = newton(problem, theta, precision, rounds=5, goal=0)
+            smooth.tau = tau
+            theta, step = newton(smooth, theta, precision, rounds=30, goal=0.1 * float(tau))
+            lower = max(lower, lower_bound(problem, theta, step))
+        theta, step = newton(smooth, theta, precision, rounds=5, goal=0)
     else:
         theta, step = newton(problem, theta, precision, rounds=200, goal=0)
-    problem.tau = Real(0)
+    return theta, max(lower, lower_bound(problem, theta, step))
+
+
+def lower_bound(problem, theta, step):
+    """What F can't fall below, by weak duality at θ."""
     point = problem.at(theta)
     value = point.value + np.sum(problem.lasso[:, None] * abs(theta))
-    gap = min(problem.gap(point, 0 * step), problem.gap(point, step))
-    return theta, np.maximum(value - gap, problem.floor) if np.isfinite(gap) else problem.floor
+    return value - min(problem.gap(point, 0 * step), problem.gap(point, step))
 
 
 def newton(problem, theta, precision, *, rounds, goal):

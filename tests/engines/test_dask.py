@@ -555,12 +555,12 @@ def test_adaptive_scaling_is_refused(client):
     """And a fixed number of workers, which is adaptive in name alone, is not."""
     cluster = client.cluster
     try:
-        cluster.adapt(minimum=1, maximum=2)
+        cluster.adapt(minimum=1, maximum=2, interval="1h")  # nothing is to happen meanwhile
         with pytest.raises(
             RuntimeError, match=r"expected a fixed number of workers.* between 1 and 2"
         ):
             SoftmaxRegression(C=0.1).fit(partitions("dense"))
-        cluster.adapt(minimum=2, maximum=2)
+        cluster.adapt(minimum=2, maximum=2, interval="1h")
         assert SoftmaxRegression(C=0.1).fit(partitions("dense")).certified_
     finally:
         cluster._adaptive.stop()

@@ -74,16 +74,18 @@ cdef void row(
             y[j] = 0.
         make_target(t, y, k, own, base, label)
         if out.data:
-            loss = soft_loss(z, y, n, VL, True, True, top, set1(scale), next)
+            loss = soft_loss(z, y, n, VL, True, True, False, top, set1(scale), next)
         else:
-            loss = soft_loss(z, y, n, VL, True, False, top, set1(scale), next)
+            loss = soft_loss(z, y, n, VL, True, False, False, top, set1(scale), next)
     else:
         own_logit = set1(z[label])
         weight = set1(own * scale)
         if out.data:
-            loss = label_loss(z, n, VL, True, True, top, set1_lane(label), own_logit, weight, next)
+            loss = label_loss(
+                z, n, VL, True, True, False, top, set1_lane(label), own_logit, weight, next)
         else:
-            loss = label_loss(z, n, VL, True, False, top, set1_lane(label), own_logit, weight, next)
+            loss = label_loss(
+                z, n, VL, True, False, False, top, set1_lane(label), own_logit, weight, next)
         loss = loss * set1(own)
     store(element, loss)
     losses[i] = element[0]
@@ -123,13 +125,13 @@ cdef void tile(
                 else:
                     one_hot = load(y + k * ROWS + v)
                 store(y + k * ROWS + v, c * (load(base + v) + load(own + v) * one_hot))
-            loss = soft_loss(z + v, y + v, x.k, ROWS, False, True, top, set1(scale), NULL)
+            loss = soft_loss(z + v, y + v, x.k, ROWS, False, True, False, top, set1(scale), NULL)
         else:
             own_logit = load(z + v)
             for k in range(1, x.k):
                 own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS + v), own_logit)
             loss = label_loss(
-                z + v, x.k, ROWS, False, True, top, label, own_logit,
+                z + v, x.k, ROWS, False, True, False, top, label, own_logit,
                 load(own + v) * set1(scale), NULL)
             loss = loss * load(own + v)
         store(loss_of + v, loss)

@@ -35,7 +35,7 @@ cdef void apply_block(const real *x, real *out, Py_ssize_t n, int function) noex
         elif function == LOG1P:
             v = vector_log1p(v)
         elif function == SIGMOID:
-            v = sigmoid(v)
+            v = sigmoid(v, False)
         else:
             v = log_sigmoid(v)
         store_upto(out + i, v, n - i)
@@ -54,7 +54,7 @@ cdef void logistic_block(const real *x, const real *y, real *out, Py_ssize_t n) 
     cdef Py_ssize_t i
     cdef vreal loss, unused
     for i from 0 <= i < n by VL:
-        loss = binary_loss(load_upto(x + i, n - i), load_upto(y + i, n - i), &unused)
+        loss = binary_loss(load_upto(x + i, n - i), load_upto(y + i, n - i), False, &unused)
         store_upto(out + i, loss, n - i)
 
 

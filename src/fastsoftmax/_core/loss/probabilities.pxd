@@ -12,9 +12,9 @@ cdef inline void tile_probabilities(
     """The softmax of each row, or the logistic function of each logit."""
     cdef Py_ssize_t i
     for i from 0 <= i < k * ROWS by VL:
-        store(z + i, sigmoid(load(s + i)) if logistic else load(s + i))
+        store(z + i, sigmoid(load(s + i), True) if logistic else load(s + i))
     for i from 0 <= i < (0 if logistic else ROWS) by VL:
-        to_probabilities(z + i, k, ROWS, False, highest(z + i, k, ROWS), NULL)
+        to_probabilities(z + i, k, ROWS, True, highest(z + i, k, ROWS))
 
 
 cdef inline void tile_variances(

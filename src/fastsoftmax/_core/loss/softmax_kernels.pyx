@@ -52,7 +52,7 @@ cdef inline void add_run(
         s.undefined = s.undefined + sum_all(nan_or_zero(z, padded(n) // VL, VL))
         s.top = maximum(top, s.top)
         return
-    others = sum_of_others(z, padded(n) // VL, VL, True, False, top, following)
+    others = sum_of_others(z, padded(n) // VL, VL, True, False, False, top, following)
     if any_gt(top, s.top):
         s.others = others + (set1(1.) + s.others) * exp(s.top - top)
         s.top = top
@@ -96,10 +96,10 @@ cdef void row(
         n = padded(k) // VL
         top = max_all(read_row(x, at, k, factor, -INFINITY, z))
         if kind == SOFTMAX:
-            inverse = one + normaliser(z, n, VL, True, True, top, following, &log_sum)
+            inverse = one + normaliser(z, n, VL, True, True, False, top, following, &log_sum)
             write_row(out, to, k, z, zero, divide(one, inverse), zero, past_cache)
         else:
-            normaliser(z, n, VL, True, False, top, following, &log_sum)
+            normaliser(z, n, VL, True, False, False, top, following, &log_sum)
             write_row(out, to, k, z, top, one, log_sum, past_cache)
         return
     s = sum_row(x, at, factor, z)
@@ -126,9 +126,9 @@ cdef void tile(
     for v from 0 <= v < n by VL:
         top = highest(z + v, x.k, ROWS)
         if kind == SOFTMAX:
-            to_probabilities(z + v, x.k, ROWS, False, top, NULL)
+            to_probabilities(z + v, x.k, ROWS, False, top)
         else:
-            normaliser(z + v, x.k, ROWS, False, False, top, NULL, &log_sum)
+            normaliser(z + v, x.k, ROWS, False, False, False, top, NULL, &log_sum)
             for k in range(x.k):
                 store(z + k * ROWS + v, (load(z + k * ROWS + v) - top) - log_sum)
     write_tile(out, tile_at(out, unit, &first), n, z)
@@ -175,7 +175,7 @@ cdef void sum_unit(
     read_tile(x, tile_at(x, unit, &first), n, factor, z)
     for v from 0 <= v < n by VL:
         top = highest(z + v, x.k, ROWS)
-        normaliser(z + v, x.k, ROWS, False, False, top, NULL, &log_sum)
+        normaliser(z + v, x.k, ROWS, False, False, False, top, NULL, &log_sum)
         store(z + v, top + log_sum)
     write_tile(out, tile_at(out, unit, &first), n, z)
 

@@ -10,14 +10,21 @@ log1p(others), the loss of a row log1p(others) + (max - z_y), and its gradient's
 the sum of the other classes' probabilities: none subtracts nearly equal numbers, so a confident row
 keeps the full relative precision of its tiny loss and gradient (Blanchard, Higham & Higham 2021). With
 one logit the same is said of the logistic function.
+
+With `normal`, numbers that would be subnormal are 0: those that are multiplied with X, since Intel's
+processors take some hundred times as long over subnormal numbers. Functions that return probabilities
+keep them.
+
+Measurements: docs/experiments/0098-subnormal-numbers.md.
 """
 
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.simd.rowmath cimport exp, exp_in_range, log1p
+from fastsoftmax._core.loss.logistic cimport less_likely
+from fastsoftmax._core.simd.rowmath cimport exp, exp_in_range, log1p, normal_exp
 from fastsoftmax._core.simd.simd cimport (
-    LARGEST, VL, absolute, add_to_doubles, any_gt, divide, lane_index, load, load_labels, maximum,
-    minimum, plus_where_equal, plus_where_unequal, prefetch_l2, real, select_eq, select_gt, set1,
-    set1_lane, store, sum_all, vlane, vreal, vreal_inlined,
+    LARGEST, SMALLEST, VL, absolute, add_to_doubles, any_gt, divide, lane_index, load, load_labels,
+    maximum, minimum, plus_where_equal, plus_where_unequal, prefetch_l2, real, select_eq, select_gt,
+    set1, set1_lane, store, sum_all, vlane, vreal, vreal_inlined,
 )
 
 cdef enum:
@@ -46,8 +53,8 @@ cdef inline vreal_inlined nan_or_zero(const real *z, Py_ssize_t n, Py_ssize_t st
 
 
 cdef inline vreal_inlined sum_of_others(
-    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, vreal top,
-    const real *following,
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, const int normal,
+    vreal top, const real *following,
 ) noexcept nogil:
     """Sum of exp(z - top) without one of the terms that are 1; with `keep` the terms overwrite z.
 
@@ -61,7 +68,7 @@ cdef inline vreal_inlined sum_of_others(
             x = load(z + k * step)
             if following:
                 prefetch_l2(following + k * step)
-            e = exp_in_range(x - top)
+            e = normal_exp(x - top) if normal else exp_in_range(x - top)
             if keep:
                 store(z + k * step, e)
             # ties are counted apart, lest they swallow the small terms; NaN goes to the sum
@@ -72,14 +79,14 @@ cdef inline vreal_inlined sum_of_others(
 
 
 cdef inline vreal_inlined normaliser(
-    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, vreal top,
-    const real *following, vreal *log_sum,
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, const int normal,
+    vreal top, const real *following, vreal *log_sum,
 ) noexcept nogil:
     """`others`, NaN where the maximum `top` is infinite, and the log-sum-exp less `top`."""
     cdef vreal undefined = set1(0.), others
     if any_gt(absolute(top), set1(LARGEST)):
         undefined = across_lanes(nan_or_zero(z, n, step), along)
-    others = sum_of_others(z, n, step, along, keep, top, following)
+    others = sum_of_others(z, n, step, along, keep, normal, top, following)
     log_sum[0] = select_gt(absolute(top), set1(LARGEST), undefined, log1p(others))
     return others + (top - top)
 
@@ -92,20 +99,26 @@ cdef inline vreal_inlined likely_from(vreal others) noexcept nogil:
     return select_gt(set1(1.), others, set1(1.), set1(2.))
 
 
-cdef inline void scale_by(
-    real *z, Py_ssize_t n, Py_ssize_t step, vreal factor
-) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(n):
-        store(z + k * step, load(z + k * step) * factor)
+cdef inline vreal_inlined least_of(vreal factor, const int normal) noexcept nogil:
+    """What times the factor is the smallest number that `times` keeps."""
+    return divide(set1(SMALLEST), factor) if normal else set1(0.)
+
+
+cdef inline vreal_inlined times(vreal x, vreal factor, vreal least) noexcept nogil:
+    return select_gt(least, x, set1(0.), x) * factor
 
 
 cdef inline void to_probabilities(
-    real *z, Py_ssize_t n, Py_ssize_t step, const int along, vreal top, const real *following
+    real *z, Py_ssize_t n, Py_ssize_t step, const int normal, vreal top
 ) noexcept nogil:
-    cdef vreal unused
-    cdef vreal others = normaliser(z, n, step, along, True, top, following, &unused)
-    scale_by(z, n, step, divide(set1(1.), set1(1.) + others))
+    """Of VL rows side by side."""
+    cdef vreal unused, inverse, least
+    cdef vreal others = normaliser(z, n, step, False, True, normal, top, NULL, &unused)
+    cdef Py_ssize_t k
+    inverse = divide(set1(1.), set1(1.) + others)
+    least = least_of(inverse, normal)
+    for k in range(n):
+        store(z + k * step, times(load(z + k * step), inverse, least))
 
 
 cdef inline void to_variances(
@@ -113,7 +126,7 @@ cdef inline void to_variances(
 ) noexcept nogil:
     """p (1 - p) of each probability p of VL rows side by side."""
     cdef vreal unused, inverse, likely, x
-    cdef vreal others = normaliser(z, n, step, False, True, top, NULL, &unused)
+    cdef vreal others = normaliser(z, n, step, False, True, True, top, NULL, &unused)
     cdef Py_ssize_t k
     inverse = divide(set1(1.), set1(1.) + others)
     likely = likely_from(others)
@@ -128,27 +141,30 @@ cdef inline vlane classes_of(Py_ssize_t k, const int along) noexcept nogil:
 
 
 cdef inline vreal_inlined label_loss(
-    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int wants_gradient, vreal top,
-    vlane label, vreal own_logit, vreal weight, const real *following,
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int wants_gradient,
+    const int normal, vreal top, vlane label, vreal own_logit, vreal weight, const real *following,
 ) noexcept nogil:
     """Loss against one label per row; z becomes weight * (A - Y) where that is wanted."""
-    cdef vreal log_sum, own, inverse
-    cdef vreal others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
+    cdef vreal log_sum, own, inverse, least
+    cdef vreal others = normaliser(
+        z, n, step, along, wants_gradient, normal, top, following, &log_sum)
     cdef Py_ssize_t k
     if wants_gradient:
         inverse = divide(weight, set1(1.) + others)
+        least = least_of(inverse, normal)
         own = others - exp(own_logit - top)
         own = set1(0.) - select_gt(top, own_logit, set1(1.) + own, others) * inverse
         for k in range(n):
             store(
                 z + k * step,
-                select_eq(label, classes_of(k, along), own, load(z + k * step) * inverse))
+                select_eq(
+                    label, classes_of(k, along), own, times(load(z + k * step), inverse, least)))
     return log_sum + (top - own_logit)
 
 
 cdef inline vreal_inlined soft_loss(
     real *z, const real *targets, Py_ssize_t n, Py_ssize_t step, const int along,
-    const int wants_gradient, vreal top, vreal weight, const real *following,
+    const int wants_gradient, const int normal, vreal top, vreal weight, const real *following,
 ) noexcept nogil:
     """Loss against targets t >= 0 of each class, laid out as z; no need to sum to 1.
 
@@ -157,7 +173,7 @@ cdef inline vreal_inlined soft_loss(
     the digits; of smaller p_k it would lose them.
     """
     cdef vreal rest = set1(0.), own = set1(0.), loss = set1(0.), run, at_top, lost
-    cdef vreal total, others, log_sum, t, x, inverse, share, most, likely
+    cdef vreal total, others, log_sum, t, x, inverse, share, least, most, likely
     cdef Py_ssize_t first, k
     for first from 0 <= first < n by RUN:
         run = at_top = lost = set1(0.)
@@ -174,16 +190,17 @@ cdef inline vreal_inlined soft_loss(
     rest = across_lanes(rest, along)
     own = across_lanes(own, along)
     total = rest + own
-    others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
+    others = normaliser(z, n, step, along, wants_gradient, normal, top, following, &log_sum)
     if wants_gradient:
         inverse = divide(set1(1.), set1(1.) + others)
         share = total * inverse
+        least = least_of(share * weight, normal)
         most = (rest - own * others) * inverse
         likely = likely_from(others)
         for k in range(n):
             t = load(targets + k * step)
             x = load(z + k * step)
-            store(z + k * step, weight * select_gt(likely, x, share * x - t, most))
+            store(z + k * step, weight * select_gt(likely, x, times(x, share, least) - t, most))
     return across_lanes(loss, along) + total * log_sum
 
 
@@ -195,7 +212,7 @@ cdef inline vreal_inlined logistic_loss(real *z, vreal target, vreal weight) noe
     t is 0 or 1. A target of 2 is none: loss and gradient are 0.
     """
     cdef vreal x = load(z)
-    cdef vreal e = exp(set1(0.) - absolute(x))
+    cdef vreal e = less_likely(x, True)
     cdef vreal against = select_gt(x, set1(0.), set1(1.) - target, target)
     cdef vreal excess = (against - divide(e, set1(1.) + e)) * weight
     cdef vreal loss = log1p(e) + select_gt(against, set1(0.), against * absolute(x), set1(0.))
@@ -222,14 +239,15 @@ cdef inline void lanes_gradient(
             loss = loss + logistic_loss(z + k * ROWS, target, weight)
     elif labels == NULL:
         top = highest(z, n_classes, ROWS)
-        loss = soft_loss(z, targets, n_classes, ROWS, False, True, top, weight, NULL)
+        loss = soft_loss(z, targets, n_classes, ROWS, False, True, True, top, weight, NULL)
     else:
         label = load_labels(labels)
         top = own_logit = load(z)
         for k in range(1, n_classes):
             own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS), own_logit)
             top = maximum(top, load(z + k * ROWS))
-        loss = label_loss(z, n_classes, ROWS, False, True, top, label, own_logit, weight, NULL)
+        loss = label_loss(
+            z, n_classes, ROWS, False, True, True, top, label, own_logit, weight, NULL)
     add_to_doubles(losses, select_gt(weight, set1(0.), weight * loss, set1(0.)))
 
 

@@ -37,7 +37,7 @@ cdef inline vreal_inlined tanh(vreal x) noexcept nogil:
 
 cdef inline vreal_inlined activated(const int kind, vreal z, vreal slope) noexcept nogil:
     if kind == LOGISTIC:
-        return sigmoid(z)
+        return sigmoid(z, True)
     if kind == TANH:
         return tanh(z)
     if kind == RELU:

@@ -73,12 +73,12 @@ cdef inline double softmax_row(
     top = max_all(highest(z, n, VL))
     if t.labels:
         loss = label_loss(
-            z, n, VL, True, True, top, set1_lane(t.labels[at]), set1(z[t.labels[at]]),
+            z, n, VL, True, True, True, top, set1_lane(t.labels[at]), set1(z[t.labels[at]]),
             set1(weight), NULL)
     else:
         for j in range(n * VL):
             row[j] = t.given[at * k + j] if j < k else 0.
-        loss = soft_loss(z, row, n, VL, True, True, top, set1(weight), NULL)
+        loss = soft_loss(z, row, n, VL, True, True, True, top, set1(weight), NULL)
     store(element, loss)
     return element[0]
 
@@ -97,7 +97,7 @@ cdef inline double row_of_outputs(
         else:
             y = load_upto(t.given + at * t.k + j, t.k - j)
         if loss == BINARY:
-            cost = binary_loss(x, y, &delta)
+            cost = binary_loss(x, y, True, &delta)
         elif loss == SQUARED:
             delta = x - y
             cost = set1(.5) * delta * delta

@@ -54,6 +54,7 @@ typedef int32_t lane;
 #endif
 
 #define LARGEST (FS_DOUBLE ? __DBL_MAX__ : __FLT_MAX__)
+#define SMALLEST (FS_DOUBLE ? __DBL_MIN__ : __FLT_MIN__)
 #define VL_MOST 16
 #define VL ((int)(FS_VECTOR_BYTES / sizeof(real)))
 

@@ -6,6 +6,7 @@ compare or divide vectors with operators: Cython would take the result for a num
 
 cdef extern from "simd.h" nogil:
     const double LARGEST  # finite `real`
+    const double SMALLEST  # normal one above 0
     ctypedef double real
     ctypedef double vreal
     ctypedef long long lane

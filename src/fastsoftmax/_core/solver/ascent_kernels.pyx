@@ -40,7 +40,7 @@ cdef real NEAR = 1e-2  # of the way that u goes: the last step
 
 
 cdef inline real probability(real u) noexcept nogil:
-    cdef vreal p = sigmoid(set1(u))
+    cdef vreal p = sigmoid(set1(u), False)
     return (<real *>&p)[0]
 
 
