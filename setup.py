@@ -46,7 +46,7 @@ LEVELS = {
 }
 # One module takes the place of one of v4's, in float32: for matrix units, and for their emulation
 UNITS = "matrix_units_kernels"
-AMX = ["-mamx-tile", "-mamx-bf16"]
+AMX = ["-mamx-tile", "-mamx-bf16", "-mavx512bf16"]
 NATIVE = ["-march=native", "-mprefer-vector-width=512"]
 
 OPENMP_PROBE = """

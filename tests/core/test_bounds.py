@@ -4,6 +4,7 @@ import os
 
 import pytest
 from support.processes import run
+from support.units import program_from
 
 from fastsoftmax import _core
 
@@ -211,5 +212,7 @@ def test_nothing_beyond_the_arrays_is_touched(code):
 
 @pytest.mark.skipif("v4_amx_emulated" not in _core.runnable(), reason="needs kernels of level v4")
 def test_nothing_beyond_the_arrays_is_touched_by_squares_of_tiles():
-    result = run(GUARD + UNITS, FASTSOFTMAX_ISA="v4_amx_emulated", PYTHONFAULTHANDLER="1")
+    level = "v4_amx_emulated"
+    program = program_from(32, level, GUARD + UNITS)
+    result = run(program, FASTSOFTMAX_ISA=level, PYTHONFAULTHANDLER="1")
     assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"

@@ -16,6 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.logits import stored
 from support.processes import run
+from support.units import program_from, serve_from
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu
@@ -35,6 +36,16 @@ HEADERS = Path(_core.__file__).parent / "simd"
 
 def kernels(level, dtype=np.float32):
     return _core.Groups(np.dtype(dtype), _core.caches, level).linear
+
+
+@pytest.fixture(autouse=True)
+def small_shapes():
+    if _core.is_built(LEVEL) and _cpu.supports(LEVEL):
+        serve_from(32, LEVEL)
+        yield
+        serve_from(256, LEVEL)
+    else:
+        yield
 
 
 # The instruction
@@ -342,6 +353,18 @@ def test_few_classes_and_float64_are_v4s():
         np.testing.assert_array_equal(*outs)
 
 
+@needs_level
+@pytest.mark.parametrize(("d", "k"), [(256, 255), (255, 256), (256, 256)])
+def test_from_256_classes_and_features_on(d, k):
+    serve_from(256, LEVEL)
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((70, d), (k, d)))
+    outs = np.empty((2, 70, k), np.float32)
+    for level, out in zip((LEVEL, "v4"), outs, strict=True):
+        kernels(level).logits(x, w, None, out, Workspace(), 1)
+    assert (outs[0] == outs[1]).all() == (min(d, k) < 256)
+
+
 FIT = """
 import numpy as np
 from fastsoftmax import SoftmaxRegression, _core
@@ -356,10 +379,15 @@ print(repr(float(model.objective_)), model.gap_bound_, model.n_passes_)
 """
 
 
+def program(level):
+    fit = FIT.format(level=level)
+    return program_from(32, level, fit) if "amx" in level else fit
+
+
 @needs_level
 def test_a_fit_reaches_the_certified_optimum():
     found = [
-        run(FIT.format(level=level), FASTSOFTMAX_ISA=level, OMP_NUM_THREADS=threads)
+        run(program(level), FASTSOFTMAX_ISA=level, OMP_NUM_THREADS=threads)
         for level, threads in ((LEVEL, "1"), (LEVEL, "2"), ("v4", "2"))
     ]
     assert all(result.returncode == 0 for result in found), found[0].stderr
@@ -371,7 +399,7 @@ def test_a_fit_reaches_the_certified_optimum():
 @needs_level
 @pytest.mark.skipif("v4_amx" not in _core.runnable(), reason="needs matrix units")
 def test_the_units_give_the_bits_of_the_emulation():
-    found = [run(FIT.format(level=level), FASTSOFTMAX_ISA=level) for level in ("v4_amx", LEVEL)]
+    found = [run(program(level), FASTSOFTMAX_ISA=level) for level in ("v4_amx", LEVEL)]
     assert all(result.returncode == 0 for result in found), found[0].stderr
     assert found[0].stdout == found[1].stdout
 

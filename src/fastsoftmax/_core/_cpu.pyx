@@ -94,11 +94,12 @@ cdef extern from *:
 
     #if defined(__x86_64__) && defined(__linux__)
     #include <cpuid.h>
-    /* Whether the processor has matrix units for bfloat16, and Linux lets this process use their tiles:
-     * ARCH_REQ_XCOMP_PERM asks for state 18. What is granted stays so. */
+    /* Whether the processor has matrix units for bfloat16 and converts to it, and Linux lets this
+     * process use their tiles: ARCH_REQ_XCOMP_PERM asks for state 18. What is granted stays so. */
     static int fs_v4_amx(void) {
         unsigned a, b, c, d;
         return fs_v4() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1 && d >> 24 & 1
+            && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 5 & 1
             && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
     }
     #else

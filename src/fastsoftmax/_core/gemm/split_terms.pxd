@@ -9,13 +9,9 @@ numbers are multiplied by powers of two first, which bring the largest of a row 
 Measurements: docs/experiments/0081-matrix-units.md.
 """
 
-from libc.math cimport NAN
-
 from fastsoftmax._core.arguments cimport BFLOAT16, BOOL, FLOAT16, INT8, INT16, UINT8, UINT16
-from fastsoftmax._core.simd.simd cimport (
-    VL, bfloat16, bits, from_bits, load, plus_where_unequal, real, set1, set1_lane, shift_right, store,
-    vlane, vreal, vreal_inlined,
-)
+from fastsoftmax._core.simd.simd cimport VL, bfloat16, load, real, store, vreal, vreal_inlined
+from fastsoftmax._core.sizes cimport LINE, parts_of
 
 cdef extern from "matrix_units.h" nogil:
     enum:
@@ -25,10 +21,20 @@ cdef extern from "matrix_units.h" nogil:
         HALF  # of one
     void take_units()
     void leave_units()
-    void multiply_squares(float *c, const bfloat16 *a, const bfloat16 *b, Py_ssize_t n)
+    ctypedef struct Ahead:
+        const char *at
+        Py_ssize_t lines, step
+    ctypedef struct Sums:
+        pass
+    void clear_sums(Sums *)
+    void store_sums(const Sums *, float *)
+    void add_products(
+        Sums *, const bfloat16 *a, Py_ssize_t step, bint paired, const bfloat16 *b, Py_ssize_t n,
+        Ahead *)
     void store_halves(bfloat16 *p, vreal x)
     void store_pairs(bfloat16 *p, vreal first, vreal second)
     vreal exponents(vreal x)
+    vreal rounded_to_bfloat16(vreal x)
 
 cdef enum:
     TERMS = 3  # of a float32
@@ -45,10 +51,8 @@ cdef inline int terms_of(int type) noexcept nogil:
 
 
 cdef inline vreal_inlined next_term(vreal *x) noexcept nogil:
-    """x rounded to bfloat16, ties to even, and subtracted from x."""
-    cdef vlane odd = shift_right(bits(x[0]), 16) & set1_lane(1)
-    cdef vreal t = from_bits((bits(x[0]) + set1_lane(0x7fff) + odd) & set1_lane(-0x10000))
-    t = plus_where_unequal(t, x[0], x[0], set1(NAN))
+    """x rounded to bfloat16, and subtracted from x."""
+    cdef vreal t = rounded_to_bfloat16(x[0])
     x[0] = x[0] - t
     return t
 
@@ -73,7 +77,7 @@ cdef inline void split_pairs(
 
 cdef inline void multiply_terms(
     const bfloat16 *a, Py_ssize_t a_step, const bfloat16 *b, Py_ssize_t b_step, int terms, Py_ssize_t n,
-    real *c,
+    real *c, Ahead *ahead,
 ) noexcept nogil:
     """c = A B, for A (SIDE, n*DEPTH) of three terms and B of so many, as squares of tiles.
 
@@ -81,17 +85,28 @@ cdef inline void multiply_terms(
     they would lose these digits. Where terms are 0 the result is the same as without them.
     """
     cdef real others[SIDE * SIDE]
+    cdef Sums sums
     cdef Py_ssize_t i
-    cdef int of_b, of_a
-    for i in range(SIDE * SIDE):
-        c[i] = others[i] = 0.
-    multiply_squares(<float *>c, a, b, n)
-    for of_b in range(terms):
-        for of_a in range(TERMS - of_b):
-            if of_a + of_b:
-                multiply_squares(<float *>others, a + of_a * a_step, b + of_b * b_step, n)
+    cdef int of_b
+    clear_sums(&sums)
+    add_products(&sums, a, a_step, False, b, n, ahead)
+    store_sums(&sums, <float *>c)
+    clear_sums(&sums)
+    add_products(&sums, a + a_step, a_step, True, b, n, ahead)
+    for of_b in range(1, terms):
+        add_products(&sums, a, a_step, of_b == 1, b + of_b * b_step, n, ahead)
+    store_sums(&sums, <float *>others)
     for i from 0 <= i < SIDE * SIDE by VL:
         store(c + i, load(c + i) + load(others + i))
+
+
+cdef inline Ahead ahead_of(const bfloat16 *at, Py_ssize_t squares, Py_ssize_t during) noexcept nogil:
+    """Squares of tiles that are to come while so many are multiplied."""
+    cdef Ahead ahead
+    ahead.at = <const char *>at
+    ahead.lines = squares * SQUARE * sizeof(bfloat16) // LINE
+    ahead.step = parts_of(ahead.lines, max(during, 1))
+    return ahead
 
 
 cdef inline const real *row_of(const real *c, Py_ssize_t row, Py_ssize_t half) noexcept nogil:

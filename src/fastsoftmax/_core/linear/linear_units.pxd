@@ -19,13 +19,13 @@ from libc.string cimport memset
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport read_rows
 from fastsoftmax._core.gemm.split_terms cimport (
-    DEPTH, HALF, SIDE, SQUARE, TERMS, UNIT, exponents, leave_units, multiply_terms, row_of, split,
-    split_pairs, take_units, terms_of,
+    Ahead, DEPTH, HALF, SIDE, SQUARE, TERMS, UNIT, ahead_of, exponents, leave_units, multiply_terms,
+    row_of, split, split_pairs, take_units, terms_of,
 )
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_panels cimport add_to
+from fastsoftmax._core.linear.linear_panels cimport add_to, fetch_totals
 from fastsoftmax._core.linear.linear_plan cimport (
-    PACK_BYTES, SCRATCH_BYTES, SUM_ROWS, TILES_AT_ONCE, even,
+    PACK_BYTES, SCRATCH_BYTES, even,
 )
 from fastsoftmax._core.linear.linear_problem cimport take_stored, tile_loss, tile_sums
 from fastsoftmax._core.simd.simd cimport (
@@ -37,28 +37,29 @@ from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, parts_of
 
 cdef enum:  # of the level
     BLOCK_BYTES = 40 * 1024 * 1024  # of a block of rows: its logits, their terms, and those of X
+    BLOCK_ROWS = 1280  # at most, whose products are one sum: of the units' chains, as long as 56 rows
+    FEATURES = 8  # squares that a thread takes one after another
 
 
 cdef struct Units:
     # of the level
     int terms  # of X
     Py_ssize_t rows, tiles  # of a block
-    Py_ssize_t summed  # tiles whose products are summed before the sum goes to the totals
     Py_ssize_t features, classes  # squares
     # of the caches
-    Py_ssize_t near  # tiles that pass W together
+    Py_ssize_t near  # tiles that pass W together, and stay in L2
     Py_ssize_t packed  # squares of classes of W that are split at a time
     Py_ssize_t group  # of Z, that stay in L2 while the features pass
     # sizes
-    Py_ssize_t x_step, w_step, z_step  # from one term to the next
+    Py_ssize_t along, down  # from one term of squares to the next: of all features, of all tiles
     Py_ssize_t z_tile  # numbers from one tile of Z to the next
     Py_ssize_t scratch  # bytes per thread
     # carved out of the workspace
     real *z  # (tiles, k, ROWS)
-    bfloat16 *z_terms  # (TERMS, classes, tiles, SQUARE)
-    bfloat16 *x_for_logits  # (terms, tiles, features, SQUARE)
-    bfloat16 *x_for_gradient  # (terms, features, tiles, SQUARE)
-    bfloat16 *w  # (TERMS, packed, features, SQUARE)
+    bfloat16 *z_terms  # (classes, TERMS, tiles, SQUARE)
+    bfloat16 *x_for_logits  # (tiles, terms, features, SQUARE)
+    bfloat16 *x_for_gradient  # (features, terms, tiles, SQUARE)
+    bfloat16 *w  # (packed, TERMS, features, SQUARE)
     real *x_scales  # exponents of two: (features, SIDE)
     real *w_scales  # (packed, SIDE)
     real *z_scales  # (classes, SIDE)
@@ -78,10 +79,10 @@ cdef inline Py_ssize_t carve_units(Units *s, int n_threads, char *memory) noexce
     cdef Py_ssize_t size = sizeof(real), half = sizeof(bfloat16)
     cdef char *at = aligned_start(memory)
     s.z = <real *>take(&at, s.tiles * s.z_tile * size)
-    s.z_terms = <bfloat16 *>take(&at, TERMS * s.z_step * half)
-    s.x_for_logits = <bfloat16 *>take(&at, s.terms * s.x_step * half)
-    s.x_for_gradient = <bfloat16 *>take(&at, s.terms * s.x_step * half)
-    s.w = <bfloat16 *>take(&at, TERMS * s.w_step * half)
+    s.z_terms = <bfloat16 *>take(&at, s.classes * TERMS * s.down * half)
+    s.x_for_logits = <bfloat16 *>take(&at, s.tiles * s.terms * s.along * half)
+    s.x_for_gradient = <bfloat16 *>take(&at, s.features * s.terms * s.down * half)
+    s.w = <bfloat16 *>take(&at, s.packed * TERMS * s.along * half)
     s.x_scales = <real *>take(&at, s.features * SIDE * size)
     s.w_scales = <real *>take(&at, s.packed * SIDE * size)
     s.z_scales = <real *>take(&at, s.classes * SIDE * size)
@@ -94,20 +95,19 @@ cdef inline Units plan_units(const Problem *p, int *n_threads) noexcept nogil:
     """The rows of a block and of a sum follow from the shape alone; fewer threads where their scratch
     would be too large."""
     cdef Units s
-    cdef Py_ssize_t size = sizeof(real), half = sizeof(bfloat16)
+    cdef Py_ssize_t size = sizeof(real), half = sizeof(bfloat16), near
     s.terms = terms_of(p.cells.type)
     s.features, s.classes = parts_of(p.d, SIDE), parts_of(p.k, SIDE)
     s.rows = BLOCK_BYTES // (SIDE * (s.classes * (size + TERMS * half) + s.features * 2 * TERMS * half))
-    s.rows = even(max(p.n, 1), max(min(s.rows, 2 * SUM_ROWS) // ROWS, 1) * ROWS)
+    s.rows = even(max(p.n, 1), max(min(s.rows, BLOCK_ROWS) // ROWS, 1) * ROWS)
     s.tiles = s.rows // ROWS
-    s.summed = even(s.rows, SUM_ROWS) // ROWS
-    s.near = min(max(s.tiles // (8 * n_threads[0]), 1), TILES_AT_ONCE)
+    s.along, s.down = s.features * SQUARE, s.tiles * SQUARE
+    near = 9 * p.caches.l2 // 16 // half  # of which what is fetched takes as much as what it follows
+    s.near = min(s.tiles // (2 * n_threads[0]), (near // s.along - 2 * TERMS) // s.terms)
+    s.near = max(s.near, 1)
+    s.group = max((near // s.down - 2 * s.terms) // TERMS, 1)
     s.packed = min(PACK_BYTES, p.caches.l3 // 2) // (TERMS * s.features * SQUARE * half)
     s.packed = min(max(s.packed, 1), s.classes)
-    s.group = max(p.caches.l2 // 2 // (TERMS * s.tiles * SQUARE * half), 1)
-    s.x_step = s.tiles * s.features * SQUARE
-    s.w_step = s.packed * s.features * SQUARE
-    s.z_step = s.classes * s.tiles * SQUARE
     s.z_tile = p.k * ROWS
     s.scratch = aligned(max(s.rows * SIDE, p.k * ROWS if p.targets or p.indicators else 0) * size)
     while n_threads[0] > 1 and carve_units(&s, n_threads[0], NULL) > SCRATCH_BYTES:
@@ -134,7 +134,7 @@ cdef inline void split_features(
         for i in range(n):
             store(x + i * SIDE + c, scale_by_power_of_two(load(x + i * SIDE + c), set1(0.) - scale))
     for tile in range(rows // SIDE):
-        to = s.x_for_logits + (tile * s.features + f) * SQUARE
+        to = s.x_for_logits + tile * s.terms * s.along + f * SQUARE
         for half in range(2 if for_logits else 0):  # of the rows
             for c from 0 <= c < SIDE by UNIT:
                 for i in range(UNIT):
@@ -142,13 +142,13 @@ cdef inline void split_features(
                 transpose(v)
                 for i from 0 <= i < UNIT by 2:
                     split_pairs(
-                        v[i], v[i + 1], s.terms, to + half * HALF + (c + i) // 2 * DEPTH, s.x_step)
-        to = s.x_for_gradient + (f * s.tiles + tile) * SQUARE
+                        v[i], v[i + 1], s.terms, to + half * HALF + (c + i) // 2 * DEPTH, s.along)
+        to = s.x_for_gradient + f * s.terms * s.down + tile * SQUARE
         for half in range(2 if for_gradient else 0):  # of the features
             for i from 0 <= i < SIDE by 2:
                 split_pairs(
                     load(x + i * SIDE + half * UNIT), load(x + (i + 1) * SIDE + half * UNIT), s.terms,
-                    to + half * HALF + i // 2 * DEPTH, s.x_step)
+                    to + half * HALF + i // 2 * DEPTH, s.down)
         x = x + SIDE * SIDE
 
 
@@ -166,7 +166,7 @@ cdef inline void split_weights(
     cdef Py_ssize_t k, j, classes = min(SIDE, p.k - (first + c) * SIDE)
     cdef vreal scales, scale
     cdef const real *w = p.w + (first + c) * SIDE * p.d
-    cdef bfloat16 *to = s.w + c * s.features * SQUARE
+    cdef bfloat16 *to = s.w + c * TERMS * s.along
     for k in range(SIDE):
         scales = exponents(set1(0.))
         for j from 0 <= j < (p.d if k < classes else 0) by VL:
@@ -178,20 +178,20 @@ cdef inline void split_weights(
                 scale_by_power_of_two(
                     load_upto(w + j, max(p.d - j, 0)) if k < classes else set1(0.),
                     load(s.x_scales + j) - scale),
-                TERMS, to + j // SIDE * SQUARE + k * DEPTH + j % SIDE, s.w_step)
+                TERMS, to + j // SIDE * SQUARE + k * DEPTH + j % SIDE, s.along)
         w = w + p.d
 
 
 cdef inline void square_logits(
-    const Problem *p, const Units *s, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t c
+    const Problem *p, const Units *s, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t c, Ahead *ahead
 ) noexcept nogil:
     """Logits of a tile of rows, of square c of the classes of a pack."""
     cdef real product[SIDE * SIDE]
     cdef Py_ssize_t k, half, k0 = (first + c) * SIDE
     cdef vreal scale, b = set1(0.)
     multiply_terms(
-        s.w + c * s.features * SQUARE, s.w_step, s.x_for_logits + tile * s.features * SQUARE, s.x_step,
-        s.terms, s.features, product)
+        s.w + c * TERMS * s.along, s.along, s.x_for_logits + tile * s.terms * s.along, s.along, s.terms,
+        s.features, product, ahead)
     for k in range(min(SIDE, p.k - k0)):
         scale = set1(s.w_scales[c * SIDE + k])
         if p.b:
@@ -200,6 +200,23 @@ cdef inline void square_logits(
             store(
                 s.z + tile * s.z_tile + (k0 + k) * ROWS + half * UNIT,
                 scale_by_power_of_two(load(row_of(product, k, half)), scale) + b)
+
+
+cdef inline void some_logits(
+    const Problem *p, const Units *s, Py_ssize_t tile, Py_ssize_t end, Py_ssize_t first,
+    Py_ssize_t last,
+) noexcept nogil:
+    """Of some tiles of rows and the squares of classes of a pack; the next square comes meanwhile."""
+    cdef Py_ssize_t c, t
+    cdef Ahead ahead
+    take_units()
+    for c in range(last - first):
+        ahead = ahead_of(
+            s.w + (c + 1) % (last - first) * TERMS * s.along, TERMS * s.features,
+            (end - tile) * s.features * (s.terms + 1))
+        for t in range(tile, end):
+            square_logits(p, s, t, first, c, &ahead)
+    leave_units()
 
 
 cdef inline void tiles_losses(
@@ -222,56 +239,75 @@ cdef inline void split_residuals(
     const Problem *p, const Units *s, Py_ssize_t n, Py_ssize_t c, double *grad_b
 ) noexcept nogil:
     """Terms of square c of the classes of Z, over a block of n rows; and the gradient of b."""
-    cdef Py_ssize_t k, i, at, classes = min(SIDE, p.k - c * SIDE)
+    cdef Py_ssize_t k, i, t, classes = min(SIDE, p.k - c * SIDE)
     cdef const real *z
-    cdef vreal scales, scale
+    cdef vreal highest[SIDE]
+    cdef vreal scale
     for k in range(SIDE):
-        z = s.z + (c * SIDE + k) * ROWS
-        scales = exponents(set1(0.))
-        for i from 0 <= i < (n if k < classes else 0) by UNIT:
-            at = i // ROWS * s.z_tile + i % ROWS
-            scales = maximum(scales, exponents(load_upto(z + at, n - i)))
-        s.z_scales[c * SIDE + k] = shared_scale(scales)
-        scale = set1(0. - s.z_scales[c * SIDE + k])
-        for i from 0 <= i < rounded_up(n, ROWS) by UNIT:
-            at = i // ROWS * s.z_tile + i % ROWS
-            split(
-                scale_by_power_of_two(
-                    load_upto(z + at, max(n - i, 0)) if k < classes else set1(0.), scale),
-                TERMS,
-                s.z_terms + (c * s.tiles + i // ROWS) * SQUARE + k * DEPTH + i % ROWS, s.z_step)
-        for i from 0 <= i < (n if k < classes else 0) by ROWS:
-            grad_b[c * SIDE + k] += p.scale * sum_lanes(tile_sums(z + i // ROWS * s.z_tile))
+        highest[k] = exponents(set1(0.))
+    for i from 0 <= i < n by ROWS:
+        z = s.z + i // ROWS * s.z_tile + c * SIDE * ROWS
+        for k in range(classes):
+            for t from 0 <= t < min(ROWS, n - i) by UNIT:
+                highest[k] = maximum(highest[k], exponents(load_upto(z + k * ROWS + t, n - i - t)))
+            grad_b[c * SIDE + k] += p.scale * sum_lanes(tile_sums(z + k * ROWS))
+    for k in range(SIDE):
+        s.z_scales[c * SIDE + k] = shared_scale(highest[k])
+    for i from 0 <= i < n by ROWS:
+        z = s.z + i // ROWS * s.z_tile + c * SIDE * ROWS
+        for k in range(SIDE):
+            scale = set1(0. - s.z_scales[c * SIDE + k])
+            for t from 0 <= t < ROWS by UNIT:
+                split(
+                    scale_by_power_of_two(
+                        load_upto(z + k * ROWS + t, max(n - i - t, 0)) if k < classes else set1(0.),
+                        scale),
+                    TERMS, s.z_terms + c * TERMS * s.down + i // ROWS * SQUARE + k * DEPTH + t, s.down)
 
 
 cdef inline void square_gradient(
     const Problem *p, const Units *s, Py_ssize_t n, Py_ssize_t f, Py_ssize_t c, double *wide,
-    real *narrow,
+    real *narrow, Ahead *ahead,
 ) noexcept nogil:
     """Add ZᵀX over a block of n rows, of a square of features and one of classes."""
     cdef real product[SIDE * SIDE]
-    cdef Py_ssize_t tiles = parts_of(n, ROWS), first, k, half, j
+    cdef Py_ssize_t k, half, j
     cdef vreal scale
-    for first from 0 <= first < tiles by s.summed:
-        multiply_terms(
-            s.z_terms + (c * s.tiles + first) * SQUARE, s.z_step,
-            s.x_for_gradient + (f * s.tiles + first) * SQUARE, s.x_step, s.terms,
-            min(s.summed, tiles - first), product)
-        for k in range(min(SIDE, p.k - c * SIDE)):
-            for half in range(2):
-                j = f * SIDE + half * UNIT
-                scale = load(s.x_scales + j) + set1(s.z_scales[c * SIDE + k])
-                add_to(
-                    wide, narrow, (c * SIDE + k) * p.d + j,
-                    set1(p.scale) * scale_by_power_of_two(load(row_of(product, k, half)), scale),
-                    p.d - j)
+    fetch_totals(p, c * SIDE, min((c + 1) * SIDE, p.k), f * SIDE, wide, narrow)
+    multiply_terms(
+        s.z_terms + c * TERMS * s.down, s.down, s.x_for_gradient + f * s.terms * s.down, s.down, s.terms,
+        parts_of(n, ROWS), product, ahead)
+    for k in range(min(SIDE, p.k - c * SIDE)):
+        for half in range(2):
+            j = f * SIDE + half * UNIT
+            scale = load(s.x_scales + j) + set1(s.z_scales[c * SIDE + k])
+            add_to(
+                wide, narrow, (c * SIDE + k) * p.d + j,
+                set1(p.scale) * scale_by_power_of_two(load(row_of(product, k, half)), scale), p.d - j)
+
+
+cdef inline void some_gradients(
+    const Problem *p, const Units *s, Py_ssize_t n, Py_ssize_t feature, Py_ssize_t first,
+    Py_ssize_t last, double *wide, real *narrow,
+) noexcept nogil:
+    """Those of some squares of features and of classes; the next features come meanwhile."""
+    cdef Py_ssize_t f, c
+    cdef Ahead ahead
+    take_units()
+    for f in range(feature, min(feature + FEATURES, s.features)):
+        ahead = ahead_of(
+            s.x_for_gradient + (f + 1) % s.features * s.terms * s.down, s.terms * s.tiles,
+            (last - first) * s.tiles * (s.terms + 1))
+        for c in range(first, last):
+            square_gradient(p, s, n, f, c, wide, narrow, &ahead)
+    leave_units()
 
 
 cdef inline void block_logits(
     const Problem *p, const Units *s, Py_ssize_t start, Py_ssize_t n, bint losses, int n_threads
 ) noexcept nogil:
     """The logits of a block of n rows into s.z, and if wanted their losses; terms of X before."""
-    cdef Py_ssize_t i, t, c, first, last, pack, tiles = parts_of(n, ROWS)
+    cdef Py_ssize_t i, first, last, pack, tiles = parts_of(n, ROWS)
     cdef Py_ssize_t packs = parts_of(s.classes, s.packed) if p.w else 1
     for i in prange(s.features, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -285,11 +321,7 @@ cdef inline void block_logits(
             split_weights(p, s, first, i)
         for i in prange(parts_of(tiles, s.near), schedule="dynamic", chunksize=1,
                         num_threads=n_threads, use_threads_if=n_threads > 1):
-            take_units()
-            for c in range(last - first):
-                for t in range(i * s.near, min((i + 1) * s.near, tiles)):
-                    square_logits(p, s, t, first, c)
-            leave_units()
+            some_logits(p, s, i * s.near, min((i + 1) * s.near, tiles), first, last)
             if losses and (last == s.classes or p.w == NULL):
                 tiles_losses(
                     p, s, start, n, i * s.near, min((i + 1) * s.near, tiles),
@@ -300,7 +332,7 @@ cdef inline double run_units(
     const Problem *p, const Units *s, double *wide, real *narrow, double *grad_b, int n_threads
 ) noexcept nogil:
     """Loss; gradients added to grad_W (k, d), wide or narrow, and grad_b (k,)."""
-    cdef Py_ssize_t start, n, i, c, group, groups = parts_of(s.classes, s.group)
+    cdef Py_ssize_t start, n, i, group, groups = parts_of(s.classes, s.group)
     cdef double loss = 0.
     cdef bint wanted = wide != NULL or narrow != NULL
     for start from 0 <= start < p.n by s.rows:
@@ -311,13 +343,12 @@ cdef inline double run_units(
         for i in prange(s.classes if wanted else 0, schedule="dynamic", chunksize=1,
                         num_threads=n_threads, use_threads_if=n_threads > 1):
             split_residuals(p, s, n, i, grad_b)
-        for i in prange(s.features * groups if wanted else 0, schedule="dynamic", chunksize=1,
-                        num_threads=n_threads, use_threads_if=n_threads > 1):
-            group = i // s.features
-            take_units()
-            for c in range(group * s.group, min((group + 1) * s.group, s.classes)):
-                square_gradient(p, s, n, i % s.features, c, wide, narrow)
-            leave_units()
+        for i in prange(groups * parts_of(s.features, FEATURES) if wanted else 0, schedule="dynamic",
+                        chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
+            group = i // parts_of(s.features, FEATURES) * s.group
+            some_gradients(
+                p, s, n, i % parts_of(s.features, FEATURES) * FEATURES, group,
+                min(group + s.group, s.classes), wide, narrow)
     return p.scale * loss
 
 

@@ -1,4 +1,4 @@
-"""The level of the matrix units: v4's `linear`, but many classes go to `linear_units`.
+"""The level of the matrix units: v4's `linear`, but many classes and features go to `linear_units`.
 
 Only this module is compiled for the level, and only for float32. What the units do not serve goes to
 v4's functions. Measurements: docs/experiments/0081-matrix-units.md.
@@ -9,7 +9,6 @@ from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport FLOAT32, Problem
 from fastsoftmax._core.gemm.split_terms cimport SIDE
-from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.linear.linear_kernels cimport Sizes, Table
 from fastsoftmax._core.linear.linear_units cimport (
     Units, carve_units, plan_units, rows_units, run_units, store_units,
@@ -21,9 +20,14 @@ cdef const Table *base = <const Table *>PyCapsule_GetPointer(of_v4, "linear")
 cdef Table table
 
 
+# Classes and features from which on the units are as fast as v4, or faster; at least SIDE. Tests set it
+# by its capsule.
+cdef Py_ssize_t least = 256
+
+
 cdef bint is_served(const Problem *p) noexcept nogil:
-    """Whether squares of tiles are filled."""
-    return p.k >= SIDE and p.d >= SIDE
+    """Whether the units take it: by its shape, not by its type, which must not change a bit."""
+    return p.k >= least and p.d >= least
 
 
 cdef Py_ssize_t bytes_of(const Problem *p, int n_threads) noexcept nogil:
@@ -88,7 +92,7 @@ cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
         return base.sizes(given, n_threads)
     s = plan_units(&p, &n_threads)
     memset(&found, 0, sizeof(Sizes))
-    found.summed, found.block = s.summed * ROWS, s.rows
+    found.summed, found.block = s.rows, s.rows
     found.features, found.rows = p.d, found.summed
     found.packed, found.chunk = min(s.packed * SIDE, p.k), SIDE
     found.group = min(s.group * SIDE, p.k)
@@ -105,3 +109,4 @@ table.logits = logits
 table.store_bytes = store_bytes
 table.store_logits = store_logits
 capsule = PyCapsule_New(&table, "linear", NULL)
+capsule_of_least = PyCapsule_New(&least, "least", NULL)
